@@ -1,0 +1,1 @@
+//! The 2048-bit filter over log addresses and topics.
