@@ -1,2 +1,54 @@
-//! Placeholder. 
-fn main() {}
+//! The `klay` command: a local chain and tools for transactions, keys, accounts and genesis files.
+//!
+//! Standard output carries results only; progress and logs go to standard error. The exit code is 0 only on success.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Klaytn in Rust: a local chain and tools for transactions, keys, accounts and genesis files.
+#[derive(Debug, Parser)]
+#[command(name = "klay", version, propagate_version = true, arg_required_else_help = true)]
+struct Klay {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Decode, sign and send transactions.
+    #[command(subcommand)]
+    Tx(cli::tx::Tx),
+    /// Account keys to and from JSON.
+    #[command(subcommand)]
+    Key(cli::key::Key),
+    /// Accounts as they stand in the state.
+    #[command(subcommand)]
+    Account(cli::account::Account),
+    /// Genesis files.
+    #[command(subcommand)]
+    Genesis(cli::genesis::Genesis),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Klay::parse().command {
+        Command::Tx(command) => command.run(),
+        Command::Key(command) => command.run(),
+        Command::Account(command) => command.run(),
+        Command::Genesis(command) => command.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("klay: {error}");
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                eprintln!("  because: {inner}");
+                cause = inner.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
