@@ -1,0 +1,71 @@
+//! A block with everything that readers ask of it.
+
+use std::sync::Arc;
+
+use klay_core::{
+    Address, B256,
+    block::{Header, Receipt},
+};
+
+use crate::SharedTx;
+
+/// A block of the chain, with what is derived from it.
+#[derive(Debug, Clone)]
+pub struct SealedBlock {
+    /// The header, sealed.
+    pub header: Header,
+    /// Its hash.
+    pub hash: B256,
+    /// The transactions in order; the same objects that the pool held.
+    pub transactions: Vec<SharedTx>,
+    /// Length of the block's RLP, in bytes.
+    pub size: usize,
+    /// Who sealed it; the zero address for genesis.
+    pub proposer: Address,
+}
+
+impl SealedBlock {
+    /// The height.
+    pub const fn number(&self) -> u64 {
+        self.header.number
+    }
+}
+
+/// The receipts of one block, in order of its transactions.
+#[derive(Debug, Clone, Default)]
+pub struct BlockReceipts {
+    /// One per transaction.
+    pub receipts: Vec<Receipt>,
+}
+
+impl BlockReceipts {
+    /// How many logs the transactions before `index` made: the `logIndex` of the first log of transaction `index`.
+    pub fn first_log_index(&self, index: usize) -> u64 {
+        self.receipts.iter().take(index).map(|r| r.logs.len() as u64).sum()
+    }
+}
+
+/// Where a transaction is.
+#[derive(Debug, Clone)]
+pub struct TxLocation {
+    /// The block.
+    pub block: Arc<SealedBlock>,
+    /// Its place among the block's transactions, from 0.
+    pub index: usize,
+}
+
+impl TxLocation {
+    /// The transaction.
+    pub fn transaction(&self) -> Option<&SharedTx> {
+        self.block.transactions.get(self.index)
+    }
+}
+
+/// A new head: the block and what it did. Sent after the block is durable.
+#[derive(Debug, Clone)]
+pub struct HeadEvent {
+    /// The block.
+    pub block: Arc<SealedBlock>,
+    /// Its receipts.
+    pub receipts: Arc<BlockReceipts>,
+}

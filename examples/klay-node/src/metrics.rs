@@ -1,0 +1,35 @@
+//! Counters of a node's work.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The present value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the node has done since it started.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Transactions whose signatures were recovered. Each is recovered once per process, so that this equals the
+    /// number of different transactions that arrived with a sane encoding.
+    pub recoveries: Counter,
+    /// Raw transactions offered.
+    pub offered: Counter,
+    /// Transactions refused by decoding, recovery or the pool.
+    pub refused: Counter,
+    /// Transactions committed in blocks.
+    pub committed: Counter,
+    /// Blocks sealed.
+    pub blocks: Counter,
+}
