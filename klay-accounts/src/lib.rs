@@ -1,1 +1,10 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod key;
+mod wire;
+
+pub use account::{CodeInfo, EMPTY_CODE_HASH, EMPTY_ROOT, Program, StateAccount};
+pub use key::{
+    AccountKey, AuthorizeError, KeyError, MultiSig, MultiSigRules, RoleBased, WeightedKey,
+};
