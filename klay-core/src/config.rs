@@ -5,7 +5,7 @@
 #[repr(u8)]
 pub enum Fork {
     /// Rules at genesis of the public networks.
-    Genesis, 
+    Genesis,
     /// `istanbulCompatibleBlock`.
     Istanbul,
     /// `londonCompatibleBlock`.
@@ -36,14 +36,22 @@ pub struct Rules(u16);
 
 impl Rules {
     /// Exactly these forks ([`Fork::Genesis`] is always active).
-    pub const fn none() -> Self { Self(0) }
+    pub const fn none() -> Self {
+        Self(0)
+    }
     /// Adds a fork.
     #[must_use]
-    pub const fn with(self, fork: Fork) -> Self { Self(self.0 | 1 << fork as u8) }
+    pub const fn with(self, fork: Fork) -> Self {
+        Self(self.0 | 1 << fork as u8)
+    }
     /// Every fork up to and including `fork`.
-    pub const fn up_to(fork: Fork) -> Self { Self(((1u32 << (fork as u8 + 1)) - 1) as u16) }
+    pub const fn up_to(fork: Fork) -> Self {
+        Self(((1u32 << (fork as u8 + 1)) - 1) as u16)
+    }
     /// Whether `fork` is active.
-    pub const fn has(self, fork: Fork) -> bool { matches!(fork, Fork::Genesis) || self.0 & (1 << fork as u8) != 0 }
+    pub const fn has(self, fork: Fork) -> bool {
+        matches!(fork, Fork::Genesis) || self.0 & (1 << fork as u8) != 0
+    }
 }
 
 /// Everything that a genesis file's `config` says. To be completed: see spec 30, section 2.2.
@@ -55,5 +63,7 @@ pub struct ChainConfig {
 
 impl ChainConfig {
     /// The forks active at block `number`.
-    pub fn rules(&self, _number: u64) -> Rules { todo!() }
+    pub fn rules(&self, _number: u64) -> Rules {
+        todo!()
+    }
 }

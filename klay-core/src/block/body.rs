@@ -1,6 +1,9 @@
 //! A block: header and transactions.
 use super::header::Header;
-use crate::{codec::{DecodeError, Reader}, tx::{FeeMode, Payload, TxEnvelope, payload::PayloadType}};
+use crate::{
+    codec::{DecodeError, Reader},
+    tx::{FeeMode, Payload, TxEnvelope, payload::PayloadType},
+};
 
 /// A block whose transactions are `T`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +16,16 @@ pub struct Block<T> {
 
 impl<F: FeeMode, P: PayloadType> Block<TxEnvelope<F, P>> {
     /// `[header, [tx...]]` with transactions spliced.
-    pub fn encode(&self) -> Vec<u8> { todo!() }
+    pub fn encode(&self) -> Vec<u8> {
+        todo!()
+    }
     /// Reads a block.
     ///
     /// # Errors
     /// If the bytes are not one block.
-    pub fn decode(_reader: &mut Reader<'_>) -> Result<Self, DecodeError> { todo!() }
+    pub fn decode(_reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        todo!()
+    }
 }
 #[allow(unused)]
 type Default_ = Payload;

@@ -1,6 +1,6 @@
 //! The block header and its hash.
-use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use crate::codec::{DecodeError, Reader};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 
 /// A header of any fork. The last five fields are trailing optionals: set or not set, zero is a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +47,26 @@ pub struct Header {
 
 impl Header {
     /// The block hash: seals of the committee and the round do not take part.
-    pub fn hash(&self) -> B256 { todo!() }
+    pub fn hash(&self) -> B256 {
+        todo!()
+    }
     /// What the proposer seals (before it is hashed once more).
-    pub fn seal_hash(&self) -> B256 { todo!() }
+    pub fn seal_hash(&self) -> B256 {
+        todo!()
+    }
     /// The RLP list.
-    pub fn encode(&self) -> Vec<u8> { todo!() }
+    pub fn encode(&self) -> Vec<u8> {
+        todo!()
+    }
     /// Reads a header.
     ///
     /// # Errors
     /// If the next item is not one.
-    pub fn decode(_reader: &mut Reader<'_>) -> Result<Self, DecodeError> { todo!() }
+    pub fn decode(_reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        todo!()
+    }
     /// The account that sealed this header; `None` if it carries no recoverable seal (genesis).
-    pub fn proposer(&self) -> Option<Address> { todo!() }
+    pub fn proposer(&self) -> Option<Address> {
+        todo!()
+    }
 }

@@ -1,6 +1,6 @@
 //! Receipts, logs and Klaytn's status codes.
-use alloy_primitives::{Address, B256, Bloom};
 pub use alloy_primitives::Log;
+use alloy_primitives::{Address, B256, Bloom};
 
 /// What became of a transaction, as the receipt's first element.
 ///
@@ -12,9 +12,13 @@ impl Status {
     /// Everything went well.
     pub const SUCCESS: Self = Self(0x01);
     /// Whether it is 1.
-    pub const fn is_success(self) -> bool { self.0 == 1 }
+    pub const fn is_success(self) -> bool {
+        self.0 == 1
+    }
     /// The reference client's text of the failure, `None` for success and unknown codes.
-    pub const fn error_text(self) -> Option<&'static str> { todo!() }
+    pub const fn error_text(self) -> Option<&'static str> {
+        todo!()
+    }
 }
 
 /// The result of one transaction in a block.
@@ -36,5 +40,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// The form that the receipts root covers: `[status, gasUsed, bloom, logs]`.
-    pub fn encode_consensus(&self) -> Vec<u8> { todo!() }
+    pub fn encode_consensus(&self) -> Vec<u8> {
+        todo!()
+    }
 }

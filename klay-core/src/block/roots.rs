@@ -15,7 +15,15 @@ pub enum ListRoot {
 
 impl ListRoot {
     /// The derivation that a parameter value names.
-    pub const fn from_parameter(value: u64) -> Self { match value { 1 => Self::Simple, 2 => Self::Concat, _ => Self::Original } }
+    pub const fn from_parameter(value: u64) -> Self {
+        match value {
+            1 => Self::Simple,
+            2 => Self::Concat,
+            _ => Self::Original,
+        }
+    }
     /// The root over encoded items.
-    pub fn root<T: AsRef<[u8]>>(self, _items: &[T]) -> B256 { todo!() }
+    pub fn root<T: AsRef<[u8]>>(self, _items: &[T]) -> B256 {
+        todo!()
+    }
 }

@@ -1,6 +1,6 @@
 //! What is asked, before anyone signs.
+use super::{fee::FeeMode, payload::Payload, typed::Tx};
 use alloy_primitives::{Address, U256};
-use super::{payload::Payload, fee::FeeMode, typed::Tx};
 
 /// The sender's request: everything but who pays and the signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,5 +19,7 @@ pub struct Body<P = Payload> {
 
 impl<P> Body<P> {
     /// Adds who pays; the result has no signatures yet.
-    pub fn paid_by<F: FeeMode>(self, fee: F) -> Tx<F, P> { Tx { body: self, fee, signatures: Default::default() } }
+    pub fn paid_by<F: FeeMode>(self, fee: F) -> Tx<F, P> {
+        Tx { body: self, fee, signatures: Default::default() }
+    }
 }

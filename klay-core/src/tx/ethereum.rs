@@ -1,6 +1,6 @@
 //! Ethereum's typed transactions inside the `0x78` envelope.
-use alloy_consensus::{TxEip1559, TxEip2930, TxEip4844, TxEip7702};
 use crate::crypto::Signature;
+use alloy_consensus::{TxEip1559, TxEip2930, TxEip4844, TxEip7702};
 
 /// The fields of one of the four types.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! Who pays: the fee mode as a trait, and the one mode that needs no second party.
+use crate::{
+    codec::{DecodeError, Reader},
+    crypto::Signatures,
+};
 use alloy_primitives::{Address, U256};
 use rlp::RlpStream;
-use crate::{codec::{DecodeError, Reader}, crypto::Signatures};
 
 /// The part of a fee that the payer takes, in percent; the sender owes the rest.
 ///
@@ -27,13 +30,21 @@ impl FeeRatio {
         if percent >= 1 && percent <= 99 { Ok(Self(percent)) } else { Err(FeeRatioError { got: percent }) }
     }
     /// A ratio as the wire holds it, any byte.
-    pub const fn new_unchecked(percent: u8) -> Self { Self(percent) }
+    pub const fn new_unchecked(percent: u8) -> Self {
+        Self(percent)
+    }
     /// The percentage.
-    pub const fn percent(self) -> u8 { self.0 }
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
     /// Whether the pool accepts it (1 to 99).
-    pub const fn is_in_range(self) -> bool { self.0 >= 1 && self.0 <= 99 }
+    pub const fn is_in_range(self) -> bool {
+        self.0 >= 1 && self.0 <= 99
+    }
     /// The payer's part of `amount`, rounded down; the sender owes the rest. Must not overflow for any amount.
-    pub fn payer_share(self, _amount: U256) -> U256 { todo!() }
+    pub fn payer_share(self, _amount: U256) -> U256 {
+        todo!()
+    }
 }
 
 /// An amount divided between payer and sender; the two add up to it.
@@ -73,12 +84,26 @@ pub trait FeeMode: Sized + Clone + core::fmt::Debug + PartialEq + Eq + Send + Sy
 pub struct SenderPays;
 
 impl FeeMode for SenderPays {
-    fn bits(&self) -> u8 { 0 }
-    fn ratio(&self) -> Option<FeeRatio> { None }
-    fn payer(&self) -> Option<Address> { None }
-    fn payer_signatures(&self) -> &Signatures { todo!() }
-    fn split(&self, amount: U256) -> FeeSplit { FeeSplit { payer: U256::ZERO, sender: amount } }
-    fn tail_len(&self) -> usize { 0 }
+    fn bits(&self) -> u8 {
+        0
+    }
+    fn ratio(&self) -> Option<FeeRatio> {
+        None
+    }
+    fn payer(&self) -> Option<Address> {
+        None
+    }
+    fn payer_signatures(&self) -> &Signatures {
+        todo!()
+    }
+    fn split(&self, amount: U256) -> FeeSplit {
+        FeeSplit { payer: U256::ZERO, sender: amount }
+    }
+    fn tail_len(&self) -> usize {
+        0
+    }
     fn encode_tail(&self, _out: &mut RlpStream) {}
-    fn decode_tail(_bits: u8, _ratio: Option<FeeRatio>, _list: &mut Reader<'_>) -> Result<Self, DecodeError> { todo!() }
+    fn decode_tail(_bits: u8, _ratio: Option<FeeRatio>, _list: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        todo!()
+    }
 }

@@ -15,10 +15,14 @@ pub enum GasError {
 ///
 /// # Errors
 /// On overflow of 64 bits.
-pub fn intrinsic(_tx: &TxView<'_>, _rules: Rules) -> Result<u64, GasError> { todo!() }
+pub fn intrinsic(_tx: &TxView<'_>, _rules: Rules) -> Result<u64, GasError> {
+    todo!()
+}
 
 /// The floor of EIP-7623 without signature gas; applies from Prague.
 ///
 /// # Errors
 /// On overflow of 64 bits.
-pub fn floor(_tx: &TxView<'_>) -> Result<u64, GasError> { todo!() }
+pub fn floor(_tx: &TxView<'_>) -> Result<u64, GasError> {
+    todo!()
+}

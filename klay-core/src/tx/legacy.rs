@@ -1,6 +1,6 @@
 //! The untyped transaction.
-use alloy_primitives::{Address, Bytes, U256};
 use crate::crypto::Signature;
+use alloy_primitives::{Address, Bytes, U256};
 
 /// A legacy transaction: an RLP list without type byte.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,11 @@
 //! A transaction whose hashes and signers are known: the work that is done once per process.
-use alloy_primitives::{Address, B256};
-use super::{envelope::TxEnvelope, fee::FeeMode, payload::{Payload, PayloadType}};
+use super::{
+    envelope::TxEnvelope,
+    fee::FeeMode,
+    payload::{Payload, PayloadType},
+};
 use crate::crypto::{PublicKey, RecoverError};
+use alloy_primitives::{Address, B256};
 
 /// Who signed as sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,21 +35,39 @@ impl<F: FeeMode, P: PayloadType> RecoveredTx<F, P> {
     ///
     /// # Errors
     /// If a signature is invalid or made for another chain.
-    pub fn recover(_tx: TxEnvelope<F, P>, _chain_id: u64) -> Result<Self, RecoverError> { todo!() }
+    pub fn recover(_tx: TxEnvelope<F, P>, _chain_id: u64) -> Result<Self, RecoverError> {
+        todo!()
+    }
     /// The transaction.
-    pub const fn tx(&self) -> &TxEnvelope<F, P> { &self.tx }
+    pub const fn tx(&self) -> &TxEnvelope<F, P> {
+        &self.tx
+    }
     /// Its hash.
-    pub const fn hash(&self) -> B256 { self.hash }
+    pub const fn hash(&self) -> B256 {
+        self.hash
+    }
     /// Its hash without the fee payer's part.
-    pub const fn sender_hash(&self) -> B256 { self.sender_hash }
+    pub const fn sender_hash(&self) -> B256 {
+        self.sender_hash
+    }
     /// Its node wire form.
-    pub fn encoded(&self) -> &[u8] { &self.encoded }
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
     /// The sender: written down, or recovered.
-    pub const fn sender(&self) -> Address { self.sender }
+    pub const fn sender(&self) -> Address {
+        self.sender
+    }
     /// How the sender is proven.
-    pub const fn auth(&self) -> &SenderAuth { &self.auth }
+    pub const fn auth(&self) -> &SenderAuth {
+        &self.auth
+    }
     /// The fee payer, or the sender where there is none.
-    pub fn payer(&self) -> Address { todo!() }
+    pub fn payer(&self) -> Address {
+        todo!()
+    }
     /// Keys behind the fee payer's signatures.
-    pub fn payer_keys(&self) -> &[PublicKey] { &self.payer_keys }
+    pub fn payer_keys(&self) -> &[PublicKey] {
+        &self.payer_keys
+    }
 }

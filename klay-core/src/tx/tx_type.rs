@@ -12,19 +12,35 @@ impl TxType {
     /// A legacy transaction, which carries no type byte.
     pub const LEGACY: Self = Self(0);
     /// The type with this code (0 for legacy, `0x08`.., `0x7801`..), if it exists.
-    pub const fn from_code(_code: u64) -> Option<Self> { todo!() }
+    pub const fn from_code(_code: u64) -> Option<Self> {
+        todo!()
+    }
     /// The number that JSON calls `typeInt`.
-    pub const fn code(self) -> u16 { self.0 }
+    pub const fn code(self) -> u16 {
+        self.0
+    }
     /// The name that JSON calls `type`: `TxTypeValueTransfer`.
-    pub const fn name(self) -> &'static str { todo!() }
+    pub const fn name(self) -> &'static str {
+        todo!()
+    }
     /// Whether someone else than the sender pays (fully or by ratio).
-    pub const fn is_fee_delegated(self) -> bool { todo!() }
+    pub const fn is_fee_delegated(self) -> bool {
+        todo!()
+    }
     /// Whether a ratio is part of the type.
-    pub const fn has_ratio(self) -> bool { todo!() }
+    pub const fn has_ratio(self) -> bool {
+        todo!()
+    }
     /// Whether the type lives in the `0x78` envelope.
-    pub const fn is_ethereum(self) -> bool { self.0 >> 8 == 0x78 }
+    pub const fn is_ethereum(self) -> bool {
+        self.0 >> 8 == 0x78
+    }
     /// Payload bits of a Klaytn type, fee bits cleared: `0x08`, `0x10`, ...
-    pub const fn family(self) -> u8 { (self.0 & 0xf8) as u8 }
+    pub const fn family(self) -> u8 {
+        (self.0 & 0xf8) as u8
+    }
     /// Fee bits of a Klaytn type: 0, 1 or 2.
-    pub const fn fee_bits(self) -> u8 { (self.0 & 0x07) as u8 }
+    pub const fn fee_bits(self) -> u8 {
+        (self.0 & 0x07) as u8
+    }
 }

@@ -1,8 +1,8 @@
 //! Common fields of any transaction, borrowed, made by a single match.
-use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
-use alloy_primitives::{Address, B256, U256};
 use super::{fee::FeeRatio, tx_type::TxType};
 use crate::{auth::Role, crypto::Signature};
+use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
+use alloy_primitives::{Address, B256, U256};
 
 /// What a pool, an executor or an RPC server asks of any transaction.
 #[derive(Debug, Clone, Copy)]
