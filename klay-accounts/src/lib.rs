@@ -2,9 +2,11 @@
 
 pub mod account;
 pub mod key;
+#[cfg(feature = "serde")]
+mod quantity;
 mod wire;
 
 pub use account::{CodeInfo, EMPTY_CODE_HASH, EMPTY_ROOT, Program, StateAccount};
-pub use key::{
-    AccountKey, AuthorizeError, KeyError, MultiSig, MultiSigRules, RoleBased, WeightedKey,
-};
+pub use key::{AccountKey, AuthorizeError, KeyError, MultiSig, MultiSigRules, RoleBased, WeightedKey};
+#[cfg(feature = "serde")]
+pub use quantity::QuantityError;

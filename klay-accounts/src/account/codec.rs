@@ -61,20 +61,12 @@ impl StateAccount {
             0x01 => Kind::Eoa,
             0x02 => Kind::Contract,
             other => {
-                return Err(DecodeError::new(
-                    "accountType",
-                    0,
-                    DecodeErrorKind::UndefinedAccountType(other),
-                ));
+                return Err(DecodeError::new("accountType", 0, DecodeErrorKind::UndefinedAccountType(other)));
             }
         };
         let mut body = reader.list("account")?;
         let is_full = kind == Kind::Contract || body.next_is_list();
-        let account = if is_full {
-            read_full(kind, &mut body)?
-        } else {
-            read_common(kind, &mut body)?
-        };
+        let account = if is_full { read_full(kind, &mut body)? } else { read_common(kind, &mut body)? };
         body.end("account")?;
         reader.end("account")?;
         Ok(account)
@@ -125,14 +117,7 @@ fn read_full(kind: Kind, list: &mut Reader<'_>) -> Result<StateAccount, DecodeEr
     };
     // The forms of "nothing to tell" are one value in memory, as they are one encoding.
     let is_blank = kind == Kind::Eoa && program.is_blank();
-    Ok(StateAccount {
-        program: if is_blank {
-            Program::default()
-        } else {
-            program
-        },
-        ..account
-    })
+    Ok(StateAccount { program: if is_blank { Program::default() } else { program }, ..account })
 }
 
 /// A root of 32 bytes, or of 39 of which 32 count.
@@ -141,10 +126,6 @@ fn read_root(list: &mut Reader<'_>) -> Result<B256, DecodeError> {
     let bytes = list.bytes("storageRoot")?;
     match bytes.len() {
         32 | 39 => Ok(B256::from_slice(&bytes[..32])),
-        got => Err(DecodeError::new(
-            "storageRoot",
-            at,
-            DecodeErrorKind::WrongLength { expected: 32, got },
-        )),
+        got => Err(DecodeError::new("storageRoot", at, DecodeErrorKind::WrongLength { expected: 32, got })),
     }
 }

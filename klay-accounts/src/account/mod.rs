@@ -3,18 +3,18 @@
 //! Source: spec 20, section 1; `blockchain/types/account` in the reference client.
 
 mod codec;
+#[cfg(feature = "serde")]
+mod json;
 
 use alloy_primitives::{B256, U256, b256};
 
 use crate::key::{AccountKey, KeyError};
 
 /// Root of a trie without entries.
-pub const EMPTY_ROOT: B256 =
-    b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
+pub const EMPTY_ROOT: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
 
 /// Keccak-256 of no bytes, the hash of absent code.
-pub const EMPTY_CODE_HASH: B256 =
-    b256!("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
+pub const EMPTY_CODE_HASH: B256 = b256!("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
 
 /// An account as it stands in the state, the value of a leaf of the state trie.
 ///
@@ -76,25 +76,14 @@ pub struct CodeInfo(u8);
 impl StateAccount {
     /// A user with the key that belongs to the address.
     pub fn eoa(nonce: u64, balance: U256) -> Self {
-        Self {
-            nonce,
-            balance,
-            ..Self::default()
-        }
+        Self { nonce, balance, ..Self::default() }
     }
 
     /// A contract, whose key is Fail.
     ///
     /// Contracts of a genesis and system contracts start with nonce 0, those made by a transaction with 1.
     pub fn contract(nonce: u64, balance: U256, program: Program) -> Self {
-        Self {
-            kind: Kind::Contract,
-            nonce,
-            balance,
-            key: AccountKey::Fail,
-            program,
-            ..Self::default()
-        }
+        Self { kind: Kind::Contract, nonce, balance, key: AccountKey::Fail, program, ..Self::default() }
     }
 
     /// Whether the account is removed when a transaction that touched it ends.
@@ -145,11 +134,7 @@ impl Program {
 
 impl Default for Program {
     fn default() -> Self {
-        Self {
-            storage_root: EMPTY_ROOT,
-            code_hash: EMPTY_CODE_HASH,
-            code_info: CodeInfo::GENESIS,
-        }
+        Self { storage_root: EMPTY_ROOT, code_hash: EMPTY_CODE_HASH, code_info: CodeInfo::GENESIS }
     }
 }
 

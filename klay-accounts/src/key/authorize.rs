@@ -20,11 +20,7 @@ pub enum MultiSigRules {
 impl MultiSigRules {
     /// The rules at a block with these forks.
     pub const fn of(rules: Rules) -> Self {
-        if rules.has(Fork::Istanbul) {
-            Self::Istanbul
-        } else {
-            Self::BeforeIstanbul
-        }
+        if rules.has(Fork::Istanbul) { Self::Istanbul } else { Self::BeforeIstanbul }
     }
 }
 
@@ -101,8 +97,7 @@ impl AccountKey {
         signers: &[PublicKey],
         rules: MultiSigRules,
     ) -> Result<(), AuthorizeError> {
-        self.judge(role, address, signers, rules)
-            .map_err(|reason| AuthorizeError { reason })
+        self.judge(role, address, signers, rules).map_err(|reason| AuthorizeError { reason })
     }
 
     /// Whether `signer` may speak for `address` in any role, alone or with others.
@@ -116,10 +111,9 @@ impl AccountKey {
             Self::Legacy => signer.address() == address,
             Self::Public(key) => key == signer,
             Self::WeightedMultiSig(key) => key.position(signer).is_some(),
-            Self::RoleBased(key) => key
-                .roles()
-                .iter()
-                .any(|role| !role.is_composite() && role.validate_member(address, signer)),
+            Self::RoleBased(key) => {
+                key.roles().iter().any(|role| !role.is_composite() && role.validate_member(address, signer))
+            }
         }
     }
 
@@ -128,28 +122,15 @@ impl AccountKey {
     /// # Errors
     /// For every key but [`AccountKey::Legacy`].
     pub const fn require_legacy(&self) -> Result<(), KeyError> {
-        if self.is_legacy() {
-            Ok(())
-        } else {
-            Err(KeyError::LegacyTransactionMustBeWithLegacyKey)
-        }
+        if self.is_legacy() { Ok(()) } else { Err(KeyError::LegacyTransactionMustBeWithLegacyKey) }
     }
 
-    fn judge(
-        &self,
-        role: Role,
-        address: Address,
-        signers: &[PublicKey],
-        rules: MultiSigRules,
-    ) -> Result<(), Refusal> {
+    fn judge(&self, role: Role, address: Address, signers: &[PublicKey], rules: MultiSigRules) -> Result<(), Refusal> {
         match self {
             Self::Nil | Self::Fail => Err(Refusal::Unusable),
             Self::Legacy => match single(signers)?.address() {
                 signer if signer == address => Ok(()),
-                signer => Err(Refusal::WrongAddress {
-                    expected: address,
-                    got: signer,
-                }),
+                signer => Err(Refusal::WrongAddress { expected: address, got: signer }),
             },
             Self::Public(key) if single(signers)? == key => Ok(()),
             Self::Public(_) => Err(Refusal::WrongKey),
@@ -166,12 +147,7 @@ impl AccountKey {
 impl Authority for AccountKey {
     type Error = AuthorizeError;
 
-    fn authorize(
-        &self,
-        role: Role,
-        address: Address,
-        signers: &[PublicKey],
-    ) -> Result<(), Self::Error> {
+    fn authorize(&self, role: Role, address: Address, signers: &[PublicKey]) -> Result<(), Self::Error> {
         self.validate(role, address, signers, MultiSigRules::Istanbul)
     }
 }
@@ -179,10 +155,7 @@ impl Authority for AccountKey {
 impl MultiSig {
     fn judge(&self, signers: &[PublicKey], rules: MultiSigRules) -> Result<(), Refusal> {
         if rules == MultiSigRules::Istanbul && signers.len() > self.keys().len() {
-            return Err(Refusal::TooManySignatures {
-                max: self.keys().len(),
-                got: signers.len(),
-            });
+            return Err(Refusal::TooManySignatures { max: self.keys().len(), got: signers.len() });
         }
         let mut signed = vec![false; self.keys().len()];
         for (index, signer) in signers.iter().enumerate() {
@@ -201,10 +174,7 @@ impl MultiSig {
             .filter(|(_, signed)| **signed)
             .fold(0u64, |sum, (member, _)| sum.wrapping_add(member.weight));
         if got < self.threshold() {
-            return Err(Refusal::BelowThreshold {
-                got,
-                threshold: self.threshold(),
-            });
+            return Err(Refusal::BelowThreshold { got, threshold: self.threshold() });
         }
         Ok(())
     }

@@ -121,10 +121,7 @@ impl MultiSig {
     }
 
     fn members_len(&self) -> usize {
-        self.keys()
-            .iter()
-            .map(|member| list_len(member.body_len()))
-            .sum()
+        self.keys().iter().map(|member| list_len(member.body_len())).sum()
     }
 }
 
@@ -170,16 +167,8 @@ fn read(reader: &mut Reader<'_>, depth: usize) -> Result<AccountKey, DecodeError
         PUBLIC => read_public(reader).map(AccountKey::Public),
         WEIGHTED_MULTI_SIG => read_multisig(reader).map(AccountKey::from),
         ROLE_BASED if depth > 0 => read_role_based(reader, depth - 1).map(AccountKey::from),
-        ROLE_BASED => Err(DecodeError::new(
-            "keyType",
-            at,
-            DecodeErrorKind::UnserializableKey,
-        )),
-        other => Err(DecodeError::new(
-            "keyType",
-            at,
-            DecodeErrorKind::UndefinedAccountKeyType(other),
-        )),
+        ROLE_BASED => Err(DecodeError::new("keyType", at, DecodeErrorKind::UnserializableKey)),
+        other => Err(DecodeError::new("keyType", at, DecodeErrorKind::UndefinedAccountKeyType(other))),
     }
 }
 
@@ -201,10 +190,7 @@ fn read_multisig(reader: &mut Reader<'_>) -> Result<MultiSig, DecodeError> {
     let mut keys = Vec::new();
     while !members.is_empty() {
         let mut member = members.list("keys")?;
-        keys.push(WeightedKey {
-            weight: member.u64("weight")?,
-            key: read_public(&mut member)?,
-        });
+        keys.push(WeightedKey { weight: member.u64("weight")?, key: read_public(&mut member)? });
         member.end("keys")?;
     }
     body.end("key")?;
@@ -217,11 +203,7 @@ fn read_role_based(reader: &mut Reader<'_>, depth: usize) -> Result<RoleBased, D
     while !body.is_empty() {
         let role = body.item("role")?;
         if role.is_list {
-            return Err(DecodeError::new(
-                "role",
-                role.offset,
-                DecodeErrorKind::ExpectedString,
-            ));
+            return Err(DecodeError::new("role", role.offset, DecodeErrorKind::ExpectedString));
         }
         let mut encoding = Reader::at(role.payload, role.payload_offset);
         roles.push(read(&mut encoding, depth)?);

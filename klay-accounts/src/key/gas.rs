@@ -20,13 +20,11 @@ impl AccountKey {
         match self {
             Self::Nil | Self::Legacy | Self::Fail => Ok(0),
             Self::Public(_) => Ok(CREATION_GAS_PER_KEY),
-            Self::WeightedMultiSig(key) if key.keys().len() > MAX_KEYS => {
-                Err(KeyError::MaxKeysExceed)
-            }
+            Self::WeightedMultiSig(key) if key.keys().len() > MAX_KEYS => Err(KeyError::MaxKeysExceed),
             Self::WeightedMultiSig(key) => Ok(key.keys().len() as u64 * CREATION_GAS_PER_KEY),
-            Self::RoleBased(key) => key.roles().iter().try_fold(0u64, |sum, role| {
-                Ok(sum.saturating_add(role.creation_gas()?))
-            }),
+            Self::RoleBased(key) => {
+                key.roles().iter().try_fold(0u64, |sum, role| Ok(sum.saturating_add(role.creation_gas()?)))
+            }
         }
     }
 
@@ -39,12 +37,7 @@ impl AccountKey {
     /// If the multisig key that answers has no members or more than ten, or there is no role; no installed key is so.
     ///
     /// Source: spec 20, section 2.7.
-    pub fn signature_gas(
-        &self,
-        role: Role,
-        signatures: usize,
-        rules: MultiSigRules,
-    ) -> Result<u64, KeyError> {
+    pub fn signature_gas(&self, role: Role, signatures: usize, rules: MultiSigRules) -> Result<u64, KeyError> {
         match self {
             Self::Nil | Self::Legacy | Self::Public(_) | Self::Fail => Ok(0),
             Self::WeightedMultiSig(key) => key.signature_gas(signatures, rules),
@@ -67,9 +60,7 @@ impl MultiSig {
                     MultiSigRules::BeforeIstanbul => members,
                     MultiSigRules::Istanbul => signatures,
                 };
-                Ok((counted as u64)
-                    .wrapping_sub(1)
-                    .wrapping_mul(SIGNATURE_GAS_PER_KEY))
+                Ok((counted as u64).wrapping_sub(1).wrapping_mul(SIGNATURE_GAS_PER_KEY))
             }
         }
     }

@@ -9,6 +9,8 @@ mod authorize;
 mod codec;
 mod error;
 mod gas;
+#[cfg(feature = "serde")]
+mod json;
 mod multisig;
 mod role_based;
 mod update;
@@ -19,6 +21,9 @@ use klay_core::PublicKey;
 
 pub use authorize::{AuthorizeError, MultiSigRules, Refusal};
 pub use error::KeyError;
+pub use gas::{CREATION_GAS_PER_KEY, SIGNATURE_GAS_PER_KEY};
+#[cfg(feature = "serde")]
+pub use json::KeyJsonError;
 pub use multisig::{MAX_KEYS, MultiSig, WeightedKey};
 pub use role_based::{MAX_ROLES, RoleBased};
 

@@ -73,15 +73,10 @@ impl MultiSig {
             if member.weight == 0 {
                 return Err(KeyError::ZeroKeyWeight);
             }
-            if self.keys[..i]
-                .iter()
-                .any(|earlier| earlier.key == member.key)
-            {
+            if self.keys[..i].iter().any(|earlier| earlier.key == member.key) {
                 return Err(KeyError::DuplicatedKey);
             }
-            sum = sum
-                .checked_add(member.weight)
-                .ok_or(KeyError::WeightedSumOverflow)?;
+            sum = sum.checked_add(member.weight).ok_or(KeyError::WeightedSumOverflow)?;
         }
         if sum < self.threshold {
             return Err(KeyError::UnsatisfiableThreshold);

@@ -61,15 +61,12 @@ impl AccountKey {
 impl RoleBased {
     fn check_replacable(&self, new: &Self) -> Result<(), KeyError> {
         new.check_length()?;
-        new.roles()
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, new)| match (self.roles().get(i), new) {
-                (_, new) if new.is_composite() => Err(KeyError::NestedCompositeType),
-                (Some(_), AccountKey::Nil) => Ok(()),
-                (Some(old), new) => old.check_replacable(new),
-                (None, new) => new.check_installable(),
-            })
+        new.roles().iter().enumerate().try_for_each(|(i, new)| match (self.roles().get(i), new) {
+            (_, new) if new.is_composite() => Err(KeyError::NestedCompositeType),
+            (Some(_), AccountKey::Nil) => Ok(()),
+            (Some(old), new) => old.check_replacable(new),
+            (None, new) => new.check_installable(),
+        })
     }
 
     fn merged_with(&self, new: &Self) -> Self {
