@@ -5,47 +5,55 @@
 use alloy_primitives::B256;
 use klay_core::{
     DecodeError,
-    codec::{DecodeErrorKind, Reader},
+    codec::{DecodeErrorKind, Reader, put_bytes, put_list_header, put_u64, put_u256},
 };
 
 use super::{CodeInfo, Kind, Program, StateAccount};
-use crate::{key::AccountKey, wire};
+use crate::{
+    key::AccountKey,
+    wire::{integer_len, list_len},
+};
 
-/// Root, code hash and code information at their longest, each with its header.
-const PROGRAM_LEN: usize = 33 + 33 + 2;
+/// A hash with its header.
+const HASH_LEN: usize = 1 + 32;
 
 impl StateAccount {
     /// The leaf of the state trie.
     ///
     /// A user without code and storage takes the compact form, everyone else the full one.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + self.key.encoded_len() + PROGRAM_LEN);
+        let mut out = Vec::with_capacity(128 + self.key.encoded_len());
         self.encode_into(&mut out);
         out
     }
 
     /// Appends the leaf to `out`.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
-        let (nonce, balance) = (self.nonce.to_be_bytes(), self.balance.to_be_bytes::<32>());
-        let common = Common {
-            nonce: wire::trim(&nonce),
-            balance: wire::trim(&balance),
-            human_readable: self.human_readable,
-            key: &self.key,
-        };
         out.push(self.kind as u8);
+        let common_len = self.common_len();
         if self.kind == Kind::Eoa && self.program.is_blank() {
-            return common.encode_into(out);
+            return self.encode_common(common_len, out);
         }
-        let code_info = [self.program.code_info.byte()];
-        let code_info = wire::trim(&code_info);
-        let common_len = common.body_len();
-        let len = wire::header_len(common_len) + common_len + 33 + 33 + wire::string_len(code_info);
-        wire::put_list(len, out);
-        common.encode_into(out);
-        wire::put_string(self.program.storage_root.as_slice(), out);
-        wire::put_string(self.program.code_hash.as_slice(), out);
-        wire::put_string(code_info, out);
+        let code_info = self.program.code_info.byte();
+        let code_info_len = integer_len((u8::BITS - code_info.leading_zeros()) as usize);
+        put_list_header(list_len(common_len) + HASH_LEN + HASH_LEN + code_info_len, out);
+        self.encode_common(common_len, out);
+        put_bytes(self.program.storage_root.as_slice(), out);
+        put_bytes(self.program.code_hash.as_slice(), out);
+        put_u64(code_info.into(), out);
+    }
+
+    fn encode_common(&self, len: usize, out: &mut Vec<u8>) {
+        put_list_header(len, out);
+        put_u64(self.nonce, out);
+        put_u256(self.balance, out);
+        put_u64(self.human_readable.into(), out);
+        self.key.encode_into(out);
+    }
+
+    fn common_len(&self) -> usize {
+        let nonce_bits = (u64::BITS - self.nonce.leading_zeros()) as usize;
+        integer_len(nonce_bits) + integer_len(self.balance.bit_len()) + 1 + self.key.encoded_len()
     }
 
     /// Reads a leaf that takes all of `bytes`.
@@ -70,28 +78,6 @@ impl StateAccount {
         body.end("account")?;
         reader.end("account")?;
         Ok(account)
-    }
-}
-
-/// The elements that every account has, integers already trimmed.
-struct Common<'a> {
-    nonce: &'a [u8],
-    balance: &'a [u8],
-    human_readable: bool,
-    key: &'a AccountKey,
-}
-
-impl Common<'_> {
-    fn encode_into(&self, out: &mut Vec<u8>) {
-        wire::put_list(self.body_len(), out);
-        wire::put_string(self.nonce, out);
-        wire::put_string(self.balance, out);
-        out.push(if self.human_readable { 0x01 } else { 0x80 });
-        self.key.encode_into(out);
-    }
-
-    fn body_len(&self) -> usize {
-        wire::string_len(self.nonce) + wire::string_len(self.balance) + 1 + self.key.encoded_len()
     }
 }
 

@@ -7,12 +7,12 @@
 
 use klay_core::{
     DecodeError, PublicKey,
-    codec::{DecodeErrorKind, Reader},
+    codec::{DecodeErrorKind, Reader, header_len, put_bytes, put_list_header, put_u64},
     tx::EncodedKey,
 };
 
 use super::{AccountKey, MultiSig, RoleBased, WeightedKey};
-use crate::wire;
+use crate::wire::{integer_len, list_len};
 
 pub(super) const NIL: u8 = 0x00;
 pub(super) const LEGACY: u8 = 0x01;
@@ -57,12 +57,12 @@ impl AccountKey {
     /// Appends the encoding to `out`.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Nil => wire::put_string(&[], out),
+            Self::Nil => out.push(0x80),
             Self::Legacy => out.extend_from_slice(&[LEGACY, 0xc0]),
             Self::Fail => out.extend_from_slice(&[FAIL, 0xc0]),
             Self::Public(key) => {
                 out.push(PUBLIC);
-                wire::put_string(&key.to_compressed(), out);
+                put_bytes(&key.to_compressed(), out);
             }
             Self::WeightedMultiSig(key) => {
                 out.push(WEIGHTED_MULTI_SIG);
@@ -106,18 +106,18 @@ const PUBLIC_KEY_LEN: usize = 1 + 33;
 
 impl MultiSig {
     fn encode_body(&self, out: &mut Vec<u8>) {
-        wire::put_list(self.body_len(), out);
-        wire::put_string(wire::trim(&self.threshold().to_be_bytes()), out);
-        wire::put_list(self.members_len(), out);
+        put_list_header(self.body_len(), out);
+        put_u64(self.threshold(), out);
+        put_list_header(self.members_len(), out);
         for member in self.keys() {
-            wire::put_list(member.body_len(), out);
-            wire::put_string(wire::trim(&member.weight.to_be_bytes()), out);
-            wire::put_string(&member.key.to_compressed(), out);
+            put_list_header(member.body_len(), out);
+            put_u64(member.weight, out);
+            put_bytes(&member.key.to_compressed(), out);
         }
     }
 
     fn body_len(&self) -> usize {
-        integer_len(self.threshold()) + list_len(self.members_len())
+        integer_len(bits(self.threshold())) + list_len(self.members_len())
     }
 
     fn members_len(&self) -> usize {
@@ -127,15 +127,15 @@ impl MultiSig {
 
 impl WeightedKey {
     fn body_len(&self) -> usize {
-        integer_len(self.weight) + PUBLIC_KEY_LEN
+        integer_len(bits(self.weight)) + PUBLIC_KEY_LEN
     }
 }
 
 impl RoleBased {
     fn encode_body(&self, out: &mut Vec<u8>) {
-        wire::put_list(self.body_len(), out);
+        put_list_header(self.body_len(), out);
         for role in self.roles() {
-            wire::put_string(&role.encode(), out);
+            put_bytes(&role.encode(), out);
         }
     }
 
@@ -144,18 +144,14 @@ impl RoleBased {
             .iter()
             .map(|role| match role {
                 AccountKey::Nil => 2, // one byte of 0x80 still needs a header
-                role => wire::header_len(role.encoded_len()) + role.encoded_len(),
+                role => header_len(role.encoded_len()) + role.encoded_len(),
             })
             .sum()
     }
 }
 
-fn integer_len(value: u64) -> usize {
-    wire::string_len(wire::trim(&value.to_be_bytes()))
-}
-
-const fn list_len(body: usize) -> usize {
-    wire::header_len(body) + body
+const fn bits(value: u64) -> usize {
+    (u64::BITS - value.leading_zeros()) as usize
 }
 
 fn read(reader: &mut Reader<'_>, depth: usize) -> Result<AccountKey, DecodeError> {
