@@ -4,6 +4,7 @@ pub mod chain;
 pub mod metrics;
 pub mod node;
 pub mod pool;
+pub mod rpc;
 
 use std::sync::Arc;
 
