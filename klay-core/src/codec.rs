@@ -325,6 +325,15 @@ impl<'a> Reader<'a> {
         Ok(bytes.first().copied().unwrap_or_default())
     }
 
+    /// Reads an unsigned integer of at most 128 bits.
+    ///
+    /// # Errors
+    /// If the next item is not a canonical integer of that size.
+    pub fn u128(&mut self, field: &'static str) -> Result<u128, DecodeError> {
+        let bytes = self.integer(field, 16)?;
+        Ok(bytes.iter().fold(0, |n, b| n << 8 | u128::from(*b)))
+    }
+
     /// Reads an unsigned integer of at most 256 bits.
     ///
     /// # Errors
@@ -379,6 +388,11 @@ pub fn put_list_header(len: usize, out: &mut Vec<u8>) {
     put_header(0xc0, len, out);
 }
 
+/// Appends the header of a string of `len` bytes; a single byte below `0x80` has none, see [`put_bytes`].
+pub fn put_string_header(len: usize, out: &mut Vec<u8>) {
+    put_header(0x80, len, out);
+}
+
 /// Appends a string with its header.
 pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     if !matches!(bytes, [byte] if *byte < 0x80) {
@@ -403,6 +417,11 @@ pub const fn string_len(bytes: &[u8]) -> usize {
         [byte] if *byte < 0x80 => 1,
         _ => header_len(bytes.len()) + bytes.len(),
     }
+}
+
+/// Length of an unsigned integer as an RLP string.
+pub fn u256_len(value: U256) -> usize {
+    string_len(minimal(&value.to_be_bytes::<32>()))
 }
 
 /// Length of the header of a list or string (other than a byte below `0x80`) with a content of `len` bytes.
