@@ -5,6 +5,8 @@ pub mod envelope;
 pub mod ethereum;
 pub mod fee;
 pub mod gas;
+#[cfg(feature = "serde")]
+pub mod json;
 pub mod legacy;
 pub mod payload;
 pub mod recovered;
