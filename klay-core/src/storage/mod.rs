@@ -1,22 +1,89 @@
 //! The key-value store behind a chain: a trait, and memory, sled and redb behind it.
+//!
+//! | Store | Feature | For |
+//! |---|---|---|
+//! | [`Memory`] | | tests, development chains that are thrown away |
+//! | `Sled` | `sled` | a node's default |
+//! | `Redb` | `redb` | the same with another trade: slower writes, quick start, no background work |
+//!
+//! `ChainStore` keeps blocks and what is asked about them in any of these; trie nodes are written by
+//! [`Trie::commit`](crate::trie::Trie::commit).
+//!
+//! # Layout
+//!
+//! | Table | Key | Value |
+//! |---|---|---|
+//! | [`Meta`](Table::Meta) | a name in ASCII | see `chain` |
+//! | [`Headers`](Table::Headers) | block number | header RLP |
+//! | [`Bodies`](Table::Bodies) | block number | body |
+//! | [`Receipts`](Table::Receipts) | block number | receipts |
+//! | [`BlockNumbers`](Table::BlockNumbers) | block hash | block number |
+//! | [`TxIndex`](Table::TxIndex) | see `tx_index` | see [`tx_index`] |
+//! | [`TxHashes`](Table::TxHashes) | block number | see `tx_index` |
+//! | [`Nodes`](Table::Nodes) | node hash | encoding of a trie node |
+//! | [`Code`](Table::Code) | code hash | code |
+//! | [`Consensus`](Table::Consensus) | the engine's own | the engine's own |
+//!
+//! Numbers are 8 bytes, big endian, so that the order of keys is the order of blocks.
 
-use std::fmt::Debug;
+mod memory;
+
+pub use memory::Memory;
+
+use crate::DecodeError;
+use core::{fmt::Debug, ops::ControlFlow};
+use std::sync::Arc;
 
 /// Failure of a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// The store's own error.
+    /// The store could not do its work: no space, no permission, a lock held elsewhere. Nothing says that what is
+    /// stored is wrong; the same call may succeed later.
     #[error("store: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store found its own files damaged.
+    #[error("store is damaged: {0}")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A stored value does not decode.
     #[error("stored {what} does not decode: {source}")]
     Corrupt {
         /// What was read.
         what: &'static str,
         /// Why it does not decode.
-        source: crate::DecodeError,
+        source: DecodeError,
     },
+    /// A value that another one refers to is not there.
+    #[error("stored {what} of block {number} is missing")]
+    Missing {
+        /// What was looked for.
+        what: &'static str,
+        /// The block it belongs to.
+        number: u64,
+    },
+    /// The data is of another version of this format.
+    #[error("store has format {got}, this program reads {expected}")]
+    Format {
+        /// Version that is written and read.
+        expected: u64,
+        /// Version found.
+        got: u64,
+    },
+    /// A block that does not follow the last one.
+    #[error("block {got} cannot be appended where {expected} is next")]
+    NotNext {
+        /// Number of the next block.
+        expected: u64,
+        /// Number of the block given.
+        got: u64,
+    },
+}
+
+impl StorageError {
+    /// Whether trying again may help; otherwise what is stored, or what was asked, is wrong.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Backend(_))
+    }
 }
 
 /// A key space. The number is part of the format on disk.
@@ -24,20 +91,20 @@ pub enum StorageError {
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Table {
-    /// Single values: format version, head, chain config.
+    /// Single values: format version, head, persisted state, chain config.
     Meta = 0,
     /// Block number (8 bytes, big endian) to header RLP.
     Headers = 1,
-    /// Block number to body RLP.
+    /// Block number to body.
     Bodies = 2,
-    /// Block number to receipts in storage form.
+    /// Block number to receipts.
     Receipts = 3,
     /// Block hash to number.
     BlockNumbers = 4,
-    /// Transaction hash to block number and index.
+    /// Transaction hashes of many blocks to where they are. See `tx_index`.
     TxIndex = 5,
-    /// Sender transaction hash to transaction hash.
-    SenderTxIndex = 6,
+    /// Block number to the hashes of its transactions. See `tx_index`.
+    TxHashes = 6,
     /// Trie node hash to node.
     Nodes = 7,
     /// Code hash to code.
@@ -46,8 +113,24 @@ pub enum Table {
     Consensus = 9,
 }
 
-/// Writes that become visible together or not at all.
-#[derive(Debug, Clone, Default)]
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 10] = [
+        Self::Meta,
+        Self::Headers,
+        Self::Bodies,
+        Self::Receipts,
+        Self::BlockNumbers,
+        Self::TxIndex,
+        Self::TxHashes,
+        Self::Nodes,
+        Self::Code,
+        Self::Consensus,
+    ];
+}
+
+/// Writes that become visible together or not at all. Of two writes to one key the later counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Table, key and new value; `None` deletes.
     pub writes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
@@ -58,27 +141,66 @@ impl Batch {
     pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
         self.writes.push((table, key.into(), Some(value.into())));
     }
+
     /// Removes `key`.
     pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
         self.writes.push((table, key.into(), None));
     }
+
+    /// Whether there is nothing to write.
+    pub const fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
 }
 
+/// Called with a key and its value; says whether to go on.
+pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+
 /// An ordered store of byte strings with atomic batches.
+///
+/// Batches become durable in the order in which they were written: after power loss or a kill, what is there is a
+/// prefix of them that holds at least everything before the last [`sync`](Self::sync).
 pub trait KeyValue: Debug + Send + Sync + 'static {
     /// The value at `key`.
     ///
     /// # Errors
     /// If the store fails.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
-    /// Applies all of `batch` or nothing. Not necessarily durable when it returns: see [`Self::sync`].
+
+    /// Visits the entries of `table` from `start` on, in the byte order of keys, until `visit` breaks. What is written
+    /// meanwhile may or may not be seen; `visit` must not write.
     ///
     /// # Errors
     /// If the store fails.
+    fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError>;
+
+    /// Applies all of `batch` or nothing. Not necessarily durable when it returns: see [`Self::sync`].
+    ///
+    /// # Errors
+    /// If the store fails; then nothing of the batch is visible.
     fn write(&self, batch: Batch) -> Result<(), StorageError>;
+
     /// Returns when everything written before survives power loss.
     ///
     /// # Errors
     /// If the store fails.
     fn sync(&self) -> Result<(), StorageError>;
+}
+
+impl<S: KeyValue + ?Sized> KeyValue for Arc<S> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        (**self).get(table, key)
+    }
+
+    fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError> {
+        (**self).scan(table, start, visit)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        (**self).write(batch)
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        (**self).sync()
+    }
 }
