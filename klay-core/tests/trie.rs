@@ -159,7 +159,8 @@ fn changes_out_of_order_are_refused() {
 #[test]
 fn a_commit_that_is_not_confirmed_is_made_again() {
     let store = Memory::new();
-    let trie = Trie::new().update(&store, &[(B256::repeat_byte(1), Some("a")), (B256::repeat_byte(2), Some("b"))]).unwrap();
+    let trie =
+        Trie::new().update(&store, &[(B256::repeat_byte(1), Some("a")), (B256::repeat_byte(2), Some("b"))]).unwrap();
     let mut lost = Batch::default();
     let count = {
         let commit = trie.commit(&mut lost);
@@ -174,7 +175,11 @@ fn a_commit_that_is_not_confirmed_is_made_again() {
 #[test]
 fn nodes_replaced_between_two_commits_are_not_written() {
     let store = Memory::new();
-    let base: Changes = (0..200u8).map(|n| (klay_core::keccak256([n]), Some(vec![n; 40]))).collect::<BTreeMap<_, _>>().into_iter().collect();
+    let base: Changes = (0..200u8)
+        .map(|n| (klay_core::keccak256([n]), Some(vec![n; 40])))
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .collect();
     let mut trie = Trie::new().update(&store, &base).unwrap();
     write(&store, &trie);
     for round in 0..10u8 {
@@ -187,7 +192,11 @@ fn nodes_replaced_between_two_commits_are_not_written() {
 #[test]
 fn a_missing_node_is_named_and_the_trie_stays_usable() {
     let store = Memory::new();
-    let changes: Changes = (0..64u8).map(|n| (klay_core::keccak256([n]), Some(vec![n; 40]))).collect::<BTreeMap<_, _>>().into_iter().collect();
+    let changes: Changes = (0..64u8)
+        .map(|n| (klay_core::keccak256([n]), Some(vec![n; 40])))
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .collect();
     let trie = Trie::new().update(&store, &changes).unwrap();
     write(&store, &trie);
     let proof = trie.prove(&store, &changes[9].0).unwrap();
@@ -212,7 +221,11 @@ fn a_missing_node_is_named_and_the_trie_stays_usable() {
 #[test]
 fn removing_a_key_merges_with_a_sibling_that_is_only_stored() {
     let store = Memory::new();
-    let [a, b] = [0x10, 0x11].map(|first| { let mut key = [0x55; 32]; key[0] = first; B256::from(key) });
+    let [a, b] = [0x10, 0x11].map(|first| {
+        let mut key = [0x55; 32];
+        key[0] = first;
+        B256::from(key)
+    });
     let trie = Trie::new().update(&store, &[(a, Some([1; 40])), (b, Some([2; 40]))]).unwrap();
     write(&store, &trie);
     let left = Trie::at(trie.root()).update(&store, &[(a, None::<&[u8]>)]).unwrap();
@@ -222,7 +235,11 @@ fn removing_a_key_merges_with_a_sibling_that_is_only_stored() {
 #[test]
 fn unloading_keeps_what_was_visited_and_what_is_not_stored() {
     let store = Memory::new();
-    let changes: Changes = (0..=255u8).map(|n| (klay_core::keccak256([n]), Some(vec![n; 40]))).collect::<BTreeMap<_, _>>().into_iter().collect();
+    let changes: Changes = (0..=255u8)
+        .map(|n| (klay_core::keccak256([n]), Some(vec![n; 40])))
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .collect();
     let trie = Trie::new().update(&store, &changes).unwrap();
     let loaded = trie.resident();
     assert!(loaded >= 256);

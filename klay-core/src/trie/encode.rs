@@ -105,7 +105,8 @@ const fn string_len(bytes: &[u8]) -> usize {
     if is_own_encoding(bytes) {
         return 1;
     }
-    let header = if bytes.len() < 56 { 1 } else { 1 + (usize::BITS - bytes.len().leading_zeros()).div_ceil(8) as usize };
+    let header =
+        if bytes.len() < 56 { 1 } else { 1 + (usize::BITS - bytes.len().leading_zeros()).div_ceil(8) as usize };
     header + bytes.len()
 }
 

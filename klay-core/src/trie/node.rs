@@ -266,10 +266,8 @@ pub(super) fn detached<S: NodeStore + ?Sized>(
 }
 
 fn read<S: NodeStore + ?Sized>(store: &S, node: &Node, path: &B256, depth: usize) -> Result<Body, TrieError> {
-    let hash = node
-        .known_reference()
-        .and_then(Reference::as_hash)
-        .expect("a node without content was made from its hash");
+    let hash =
+        node.known_reference().and_then(Reference::as_hash).expect("a node without content was made from its hash");
     let encoded = store.node(&hash)?.ok_or(TrieError::MissingNode { hash, depth })?;
     Body::decode(&encoded, path, depth).map_err(|source| TrieError::CorruptNode { hash, source })
 }

@@ -109,9 +109,9 @@ impl<S: NodeStore + ?Sized> Update<'_, S> {
         }
         let fork = common_prefix(first.0.as_slice(), last.0.as_slice());
         let mut children = Box::<Children>::default();
-        for run in below(changes, &first.0, fork).chunk_by(|a, b| {
-            nibble(a.0.as_slice(), fork) == nibble(b.0.as_slice(), fork)
-        }) {
+        for run in
+            below(changes, &first.0, fork).chunk_by(|a, b| nibble(a.0.as_slice(), fork) == nibble(b.0.as_slice(), fork))
+        {
             children[nibble(run[0].0.as_slice(), fork)] = self.built(fork + 1, run);
         }
         Some(self.extended(&first.0, depth, fork, self.make(Body::Branch(children))))
@@ -145,9 +145,9 @@ impl<S: NodeStore + ?Sized> Update<'_, S> {
         let fork = common_prefix(low.as_slice(), high.as_slice());
         let home = nibble(key.as_slice(), fork);
         let mut children = Box::<Children>::default();
-        for run in below(changes, key, fork).chunk_by(|a, b| {
-            nibble(a.0.as_slice(), fork) == nibble(b.0.as_slice(), fork)
-        }) {
+        for run in
+            below(changes, key, fork).chunk_by(|a, b| nibble(a.0.as_slice(), fork) == nibble(b.0.as_slice(), fork))
+        {
             let at = nibble(run[0].0.as_slice(), fork);
             children[at] =
                 if at == home { Some(self.joined(key, value, fork + 1, run)) } else { self.built(fork + 1, run) };
@@ -170,8 +170,7 @@ impl<S: NodeStore + ?Sized> Update<'_, S> {
         let inner = below(changes, prefix, fork);
         if fork < end {
             let mut children = Box::<Children>::default();
-            children[nibble(prefix.as_slice(), fork)] =
-                Some(self.extended(prefix, fork + 1, end, Arc::clone(child)));
+            children[nibble(prefix.as_slice(), fork)] = Some(self.extended(prefix, fork + 1, end, Arc::clone(child)));
             let Some(below) = self.branch(None, &children, fork, inner)? else { return Ok(None) };
             return self.merged(prefix, depth, fork, below).map(Some);
         }
