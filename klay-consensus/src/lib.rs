@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Consensus engines behind one deterministic contract.
+
+pub mod gate;
+pub mod types;
+pub mod wal;
