@@ -1,0 +1,41 @@
+//! Limits of the pool.
+
+use std::time::Duration;
+
+/// How much may wait, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// Executable transactions in total.
+    pub max_pending: usize,
+    /// Transactions that wait for a nonce or a lower base fee, in total.
+    pub max_queued: usize,
+    /// The same for one account, unless submitted to this node itself.
+    pub account_queued: usize,
+    /// How long an account's queued transactions wait after the last one arrived.
+    pub lifetime: Duration,
+    /// Whether chain data anchoring transactions may be submitted to this node.
+    pub allow_anchoring: bool,
+    /// Transactions between their arrival and their admission; more are refused with `txpool is full`.
+    pub max_in_flight: usize,
+}
+
+impl Default for PoolConfig {
+    /// Room for a flood: what a chain under load test or a development chain needs.
+    fn default() -> Self {
+        Self {
+            max_pending: 65_536,
+            max_queued: 65_536,
+            account_queued: 16_384,
+            lifetime: Duration::from_secs(300),
+            allow_anchoring: false,
+            max_in_flight: 16_384,
+        }
+    }
+}
+
+impl PoolConfig {
+    /// The reference client's limits (spec 10, section 6.3).
+    pub fn reference() -> Self {
+        Self { max_pending: 4_096, max_queued: 1_024, account_queued: 64, ..Self::default() }
+    }
+}
