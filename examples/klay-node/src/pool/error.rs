@@ -161,7 +161,7 @@ pub enum PoolError {
     NotProgramAccount,
     /// The new account key may not replace the present one.
     #[error("{0}")]
-    KeyUpdate(KeyUpdateError),
+    KeyUpdate(klay_accounts::KeyError),
     /// Another transaction has this nonce and is not to be replaced.
     #[error("there is another tx which has the same nonce in the tx pool")]
     NonceTaken,
