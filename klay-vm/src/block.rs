@@ -38,9 +38,6 @@ pub struct BlockResult {
     pub gas_used: u64,
     /// Union of the receipts' blooms.
     pub bloom: Bloom,
-    /// Every account that the block changed, as it stands behind it, in order of addresses; `None` if it is gone. A
-    /// pool follows the chain by these without reading the state.
-    pub changed: Vec<(Address, Option<klay_accounts::StateAccount>)>,
 }
 
 /// Where a block stood: see [`BlockExecutor::revert`].

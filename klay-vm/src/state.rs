@@ -48,14 +48,6 @@ impl State {
         todo!()
     }
 
-    /// The account at `address`, `None` if there is none.
-    ///
-    /// # Errors
-    /// As [`Self::exists`].
-    pub fn account(&self, _address: Address) -> Result<Option<klay_accounts::StateAccount>, StateError> {
-        todo!()
-    }
-
     /// Number of transactions sent from `address`; 0 for an absent account.
     ///
     /// # Errors

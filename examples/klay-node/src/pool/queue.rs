@@ -148,9 +148,17 @@ impl Queue {
         poor.map(|(nonce, _)| *nonce).collect()
     }
 
+    fn run_len(&self) -> usize {
+        usize::try_from(self.run_end - self.account.nonce).unwrap_or(usize::MAX)
+    }
+
+    /// How many entries are outside the run.
+    pub(super) fn queued_len(&self) -> usize {
+        self.entries.len().saturating_sub(self.run_len())
+    }
+
     pub(super) fn summary(&self, by_tip: bool) -> Summary {
-        let pending = usize::try_from(self.run_end - self.account.nonce).unwrap_or(usize::MAX);
-        let queued = self.entries.len().saturating_sub(pending);
+        let (pending, queued) = (self.run_len(), self.queued_len());
         let head = if pending > 0 { self.entries.get(&self.account.nonce) } else { None };
         Summary {
             pending,

@@ -102,16 +102,15 @@ impl State {
         let sender = entry.tx.sender();
         let account = self.account(sender)?;
         self.check(&entry, &account)?;
-        self.make_room(&entry)?;
-
         let old = self.queues.get(&sender).and_then(|queue| queue.entry(entry.nonce));
         if old.is_some_and(|old| !entry.replaces(old, self.head.next_rules.has(Fork::Magma))) {
             return Err(PoolError::NonceTaken);
         }
+        self.make_room(&entry)?;
         self.arrivals += 1;
         entry.arrival = self.arrivals;
         self.index(&entry);
-        let (price, nonce) = (self.head.floor_price(), entry.nonce);
+        let price = self.head.floor_price();
         let now = Instant::now();
         let old = self.update(sender, Some(account), promoted, |queue| {
             queue.beat = now;
@@ -124,7 +123,7 @@ impl State {
             self.cap_queue(sender);
         }
         self.cap_all_queues(sender);
-        if self.by_hash.contains_key(&hash) { Ok(()) } else { Err(self.full(nonce, sender)) }
+        if self.by_hash.contains_key(&hash) { Ok(()) } else { Err(PoolError::Full) }
     }
 
     fn check(&self, entry: &Entry, sender: &StateAccount) -> Result<(), PoolError> {
@@ -170,17 +169,13 @@ impl State {
         Ok(())
     }
 
-    fn full(&self, _nonce: u64, _sender: Address) -> PoolError {
-        PoolError::Full
-    }
-
+    /// Too many queued ones of one sender: the last go.
     fn cap_queue(&mut self, sender: Address) {
         while let Some(queue) = self.queues.get(&sender) {
-            let mut queued = queue.queued();
-            let Some(last) = queued.next_back().map(|entry| entry.nonce) else { return };
-            if queued.count() < self.config.account_queued {
+            if queue.queued_len() <= self.config.account_queued {
                 return;
             }
+            let Some(last) = queue.queued().next_back().map(|entry| entry.nonce) else { return };
             self.drop_one(sender, last);
         }
     }
@@ -286,7 +281,7 @@ impl State {
         *self = Self::new(self.config.clone(), Arc::clone(&self.head));
         self.arrivals = arrivals;
         for entry in entries {
-            if validate::check_form(entry.tx.tx(), &self.head).is_ok() {
+            if validate::check_form(entry.tx.hashed(), &self.head).is_ok() {
                 // What is refused now is gone: there is nobody left to tell.
                 let _refused = self.add(entry, true, &mut Promoted::default());
             }

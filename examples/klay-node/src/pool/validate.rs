@@ -5,7 +5,7 @@
 use klay_accounts::{AccountKey, MultiSigRules, StateAccount};
 use klay_core::{
     Address, Fork, Payload, Role, TxEnvelope, TxView, U256,
-    tx::{SenderAuth, gas},
+    tx::{HashedTx, SenderAuth, gas},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     error::SignerError,
     head::PoolHead,
 };
-use crate::KlaytnTx;
+use crate::{Fee, KlaytnTx};
 
 /// Longest transaction, without type bytes and blobs.
 const MAX_SIZE: usize = 4 * 32_768;
@@ -28,8 +28,8 @@ const MAX_BLOBS: usize = 1;
 const LAST_RESERVED: u16 = 0x03ff;
 
 /// Rules 2 to 8: what needs neither signers nor state, and is therefore asked before anything is recovered.
-pub(super) fn check_form(tx: &KlaytnTx, head: &PoolHead) -> Result<(), PoolError> {
-    let view = tx.view();
+pub(super) fn check_form(hashed: &HashedTx<Fee>, head: &PoolHead) -> Result<(), PoolError> {
+    let (tx, view) = (hashed.tx(), hashed.view());
     check_type(&view, head)?;
     if head.next_rules.has(Fork::Shanghai) && view.to.is_none_or(|to| is_nobody(tx, to)) && view.input.len() > MAX_INIT_CODE {
         return Err(PoolError::InitCodeSize { got: view.input.len(), limit: MAX_INIT_CODE });
@@ -46,7 +46,7 @@ pub(super) fn check_form(tx: &KlaytnTx, head: &PoolHead) -> Result<(), PoolError
         TxEnvelope::Ethereum(_) => 2,
         TxEnvelope::Klaytn(_) => 1,
     };
-    if tx.encoded_len() > MAX_SIZE + type_bytes {
+    if hashed.encoded().len() > MAX_SIZE + type_bytes {
         return Err(PoolError::Oversized);
     }
     Ok(())
