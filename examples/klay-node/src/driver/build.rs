@@ -54,6 +54,9 @@ pub(super) fn build(
     within: Duration,
     empty: bool,
 ) -> Result<Option<Proposal>, ExecuteError> {
+    if !empty && pool.status().pending == 0 {
+        return Ok(None);
+    }
     let deadline = Instant::now() + within;
     let parent = chain.head();
     let mut header = template(chain, &parent, author)?;

@@ -244,7 +244,6 @@ impl TxPool {
         if promoted.0.is_empty() {
             return;
         }
-        self.0.ready.notify_waiters();
         self.0.ready.notify_one();
         if self.0.pending.receiver_count() > 0 {
             for tx in promoted.0 {
