@@ -218,7 +218,7 @@ pub(super) fn check_type_rules(entry: &Entry, parties: &Parties<'_>) -> Result<(
     };
     match &tx.body.payload {
         Payload::ValueTransfer(_) | Payload::ValueTransferMemo(_) => {
-            if klay_core::PayloadType::to(&tx.body.payload).is_some_and(is_reserved) {
+            if klay_core::tx::PayloadType::to(&tx.body.payload).is_some_and(is_reserved) {
                 return Err(PoolError::Reserved);
             }
             match parties.recipient {
