@@ -6,29 +6,41 @@
 //! | `Sled` | `sled` | a node's default |
 //! | `Redb` | `redb` | the same with another trade: slower writes, quick start, no background work |
 //!
-//! `ChainStore` keeps blocks and what is asked about them in any of these; trie nodes are written by
+//! [`ChainStore`] keeps blocks and what is asked about them in any of these; trie nodes are written by
 //! [`Trie::commit`](crate::trie::Trie::commit).
 //!
 //! # Layout
 //!
 //! | Table | Key | Value |
 //! |---|---|---|
-//! | [`Meta`](Table::Meta) | a name in ASCII | see `chain` |
-//! | [`Headers`](Table::Headers) | block number | header RLP |
+//! | [`Meta`](Table::Meta) | a name in ASCII | see [`chain`] |
+//! | [`Headers`](Table::Headers) | block number | block hash (32 bytes), header RLP |
 //! | [`Bodies`](Table::Bodies) | block number | body |
 //! | [`Receipts`](Table::Receipts) | block number | receipts |
 //! | [`BlockNumbers`](Table::BlockNumbers) | block hash | block number |
-//! | [`TxIndex`](Table::TxIndex) | see `tx_index` | see [`tx_index`] |
-//! | [`TxHashes`](Table::TxHashes) | block number | see `tx_index` |
+//! | [`TxIndex`](Table::TxIndex) | see [`tx_index`] | see [`tx_index`] |
+//! | [`TxHashes`](Table::TxHashes) | block number | see [`tx_index`] |
 //! | [`Nodes`](Table::Nodes) | node hash | encoding of a trie node |
 //! | [`Code`](Table::Code) | code hash | code |
 //! | [`Consensus`](Table::Consensus) | the engine's own | the engine's own |
 //!
 //! Numbers are 8 bytes, big endian, so that the order of keys is the order of blocks.
 
+pub mod chain;
 mod memory;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "sled")]
+mod sled;
+pub mod tx_index;
 
+#[cfg(feature = "redb")]
+pub use self::redb::Redb;
+#[cfg(feature = "sled")]
+pub use self::sled::Sled;
+pub use chain::{BlockPointer, ChainStore, NewBlock};
 pub use memory::Memory;
+pub use tx_index::TxLocation;
 
 use crate::DecodeError;
 use core::{fmt::Debug, ops::ControlFlow};
@@ -93,7 +105,7 @@ impl StorageError {
 pub enum Table {
     /// Single values: format version, head, persisted state, chain config.
     Meta = 0,
-    /// Block number (8 bytes, big endian) to header RLP.
+    /// Block number (8 bytes, big endian) to block hash and header RLP.
     Headers = 1,
     /// Block number to body.
     Bodies = 2,
@@ -101,9 +113,9 @@ pub enum Table {
     Receipts = 3,
     /// Block hash to number.
     BlockNumbers = 4,
-    /// Transaction hashes of many blocks to where they are. See `tx_index`.
+    /// Transaction hashes of many blocks to where they are. See [`tx_index`].
     TxIndex = 5,
-    /// Block number to the hashes of its transactions. See `tx_index`.
+    /// Block number to the hashes of its transactions. See [`tx_index`].
     TxHashes = 6,
     /// Trie node hash to node.
     Nodes = 7,

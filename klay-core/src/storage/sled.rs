@@ -1,0 +1,95 @@
+//! A store on sled 0.34.
+
+use super::{Batch, KeyValue, StorageError, Table, Visit};
+use std::path::Path;
+
+/// A store in a directory, on sled.
+///
+/// # On disk
+///
+/// One sled tree holds all tables, so that a batch over several of them is one sled batch and therefore atomic, also
+/// across a crash. A key is the table's number, one byte, and then the key.
+///
+/// # Durability
+///
+/// A [write](KeyValue::write) goes to the log buffer; only [`sync`](KeyValue::sync) flushes it to disk and waits. sled's
+/// own flush timer is off: what is durable and when is the caller's decision alone. sled recovers the log up to the
+/// last complete batch, so unsynced batches are lost from the end, never from the middle.
+///
+/// A directory is open in one process at a time.
+#[derive(Debug)]
+pub struct Sled {
+    db: sled::Db,
+}
+
+impl Sled {
+    /// Bytes of pages kept in memory unless told otherwise. The trie keeps hot state itself and blocks are read rarely.
+    pub const DEFAULT_CACHE: u64 = 64 << 20;
+
+    /// Opens or creates the store in this directory, with the [default cache](Self::DEFAULT_CACHE).
+    ///
+    /// # Errors
+    /// If the directory cannot be used, is open elsewhere or is damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
+        Self::with_cache(path, Self::DEFAULT_CACHE)
+    }
+
+    /// Opens or creates the store in this directory and keeps about `cache` bytes of its pages in memory.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, is open elsewhere or is damaged.
+    pub fn with_cache(path: impl AsRef<Path>, cache: u64) -> Result<Self, StorageError> {
+        let config = sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None);
+        Ok(Self { db: config.open()? })
+    }
+}
+
+fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(1 + key.len());
+    full.push(table as u8);
+    full.extend_from_slice(key);
+    full
+}
+
+impl KeyValue for Sled {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.db.get(full_key(table, key))?.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError> {
+        for entry in self.db.range(full_key(table, start)..) {
+            let (key, value) = entry?;
+            match key.split_first() {
+                Some((found, key)) if *found == table as u8 && visit(key, &value).is_continue() => {}
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        let mut writes = sled::Batch::default();
+        for (table, key, value) in batch.writes {
+            let key = full_key(table, &key);
+            match value {
+                Some(value) => writes.insert(key, value),
+                None => writes.remove(key),
+            }
+        }
+        Ok(self.db.apply_batch(writes)?)
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        self.db.flush()?;
+        Ok(())
+    }
+}
+
+impl From<sled::Error> for StorageError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Corruption { .. } => Self::Damaged(Box::new(error)),
+            _ => Self::Backend(Box::new(error)),
+        }
+    }
+}
