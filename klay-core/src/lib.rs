@@ -5,6 +5,8 @@ pub mod block;
 pub mod codec;
 pub mod config;
 pub mod crypto;
+pub mod genesis;
+pub mod governance;
 pub mod storage;
 pub mod trie;
 pub mod tx;

@@ -7,7 +7,7 @@
 use alloy_primitives::B256;
 use sha3::{Digest, Keccak256};
 
-use crate::crypto::keccak256;
+use crate::{crypto::keccak256, trie};
 
 /// `governance.deriveshaimpl`.
 ///
@@ -43,7 +43,7 @@ impl ListRoot {
     /// receipts in consensus form.
     pub fn root<T: AsRef<[u8]>>(self, items: &[T]) -> B256 {
         match self {
-            Self::Original => todo!("trie::ordered_root"),
+            Self::Original => trie::ordered_root(items),
             Self::Simple => simple(items),
             Self::Concat => concat(items),
         }
