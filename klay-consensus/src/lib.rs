@@ -1,5 +1,9 @@
 //! Consensus engines behind one deterministic contract.
 
+pub mod dev;
 pub mod gate;
+#[cfg(feature = "runtime")]
+pub mod host;
+pub mod istanbul;
 pub mod types;
 pub mod wal;

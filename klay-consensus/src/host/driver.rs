@@ -1,0 +1,393 @@
+//! The loop: inputs in, effects out.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::{App, BuildRequest, Counters, HostLimits, Network, OnEvidence, Setup, StartError, Tip};
+use crate::{
+    gate::{Admitted, Gate, GateError, records},
+    types::{
+        ApplyError, Class, Domain, Effect, Effects, Engine, Floor, Height, Input, Lsn, Model, SignRefused, Signer,
+        Slot, Status, Ticket, Time, TimerId, Verdict, WallTime,
+    },
+    wal::Disk,
+};
+
+/// Something that reaches the loop from outside.
+pub(super) enum Event<M: Model, Msg> {
+    Demand,
+    Head(Tip<M>),
+    Sets(Height),
+    Peer(M::Peer, bool),
+    Status(oneshot::Sender<Status<M>>),
+    Message(M::Peer, Msg),
+    Built(Slot, Option<M::Value>),
+    Verdict(Slot, M::Id, Verdict),
+    Applied(M::Id, Result<Tip<M>, ApplyError>),
+    Stop,
+}
+
+/// A message that waits for the log.
+struct Held<M: Model, Msg> {
+    after: Lsn,
+    to: Vec<M::Peer>,
+    class: Class,
+    msg: Msg,
+}
+
+struct Outgoing<M: Model> {
+    to: Vec<M::Peer>,
+    class: Class,
+    bytes: Vec<u8>,
+}
+
+/// A signature that waits for the log.
+type ToSign = (Ticket, Domain, [u8; 32], Result<Admitted, GateError>);
+type Waiting<M> = VecDeque<(<M as Model>::Value, <M as Model>::Cert, Option<Lsn>)>;
+
+pub(super) struct Driver<M: Model, E: Engine<M>, S, D> {
+    engine: E,
+    gate: Gate<S, D>,
+    fx: Effects<M, E::Msg, E::Record>,
+    inputs: VecDeque<Input<M, E::Msg>>,
+    timers: BTreeMap<TimerId, Time>,
+    held: Vec<Held<M, E::Msg>>,
+    decided: Waiting<M>,
+    applying: bool,
+    building: Option<JoinHandle<()>>,
+    app: Arc<dyn App<M>>,
+    network: Option<Network<M, E::Msg>>,
+    outgoing: Option<mpsc::Sender<Outgoing<M>>>,
+    checks: Arc<Semaphore>,
+    limits: HostLimits,
+    on_evidence: Option<OnEvidence<M>>,
+    clock: Clock,
+    runtime: Handle,
+    events: Sender<Event<M, E::Msg>>,
+    inbox: Receiver<Event<M, E::Msg>>,
+    counters: Arc<Counters>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Monotonic and calendar time, read only here.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn now(self) -> Time {
+        Time::ZERO.after(self.start.elapsed())
+    }
+
+    fn floor<M: Model>(self, tip: &Tip<M>) -> Floor<M> {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = WallTime::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+        Floor { height: tip.height, id: tip.id, next_at: self.now().after(wall.until(tip.next_at)) }
+    }
+}
+
+impl<M, E, S, D> Driver<M, E, S, D>
+where
+    M: Model,
+    E: Engine<M>,
+    S: Signer<M>,
+    D: Disk,
+{
+    pub(super) fn open(
+        setup: Setup<M, E, S, D>,
+        tip: Tip<M>,
+        runtime: Handle,
+        events: Sender<Event<M, E::Msg>>,
+        inbox: Receiver<Event<M, E::Msg>>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, StartError> {
+        let Setup { config, gate, entries, app, network, limits, on_evidence } = setup;
+        let clock = Clock { start: Instant::now() };
+        let engine = E::open(config, clock.floor(&tip), records(entries)?)?;
+        Ok(Self {
+            engine,
+            fx: Effects::new(gate.next_lsn()),
+            gate,
+            inputs: VecDeque::from([Input::Start]),
+            timers: BTreeMap::new(),
+            held: Vec::new(),
+            decided: VecDeque::new(),
+            applying: false,
+            building: None,
+            app,
+            network,
+            outgoing: None,
+            checks: Arc::new(Semaphore::new(limits.checks)),
+            limits,
+            on_evidence,
+            clock,
+            runtime,
+            events,
+            inbox,
+            counters,
+            tasks: Vec::new(),
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        self.connect();
+        loop {
+            self.work();
+            let event = match self.timers.values().min() {
+                Some(at) => self.inbox.recv_timeout(at.since(self.clock.now())),
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match event {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(event) => self.accept(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // Whatever has arrived meanwhile shares the step's sync.
+            let mut stop = false;
+            while let Ok(event) = self.inbox.try_recv() {
+                match event {
+                    Event::Stop => stop = true,
+                    event => self.accept(event),
+                }
+            }
+            if stop {
+                break;
+            }
+            self.fire_timers();
+        }
+        self.engine.step(self.clock.now(), Input::Stop, &mut self.fx);
+        if let Some(building) = self.building.take() {
+            building.abort();
+        }
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+    }
+
+    fn accept(&mut self, event: Event<M, E::Msg>) {
+        let input = match event {
+            Event::Demand => Input::Demand,
+            Event::Head(tip) => Input::Head { floor: self.clock.floor(&tip) },
+            Event::Sets(height) => Input::Sets { height },
+            Event::Peer(peer, up) => Input::Peer { peer, up },
+            Event::Status(answer) => {
+                // Whoever asked may have gone.
+                let _gone = answer.send(self.engine.status()).is_err();
+                return;
+            }
+            Event::Message(from, msg) => {
+                self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+                Input::Message { from, msg, checked: false }
+            }
+            Event::Built(slot, value) => Input::Built { slot, value },
+            Event::Verdict(slot, id, verdict) => Input::Verdict { slot, id, verdict },
+            Event::Applied(id, Ok(tip)) => {
+                self.applying = false;
+                Counters::count(&self.counters.decided);
+                self.inputs.push_back(Input::Applied { id, result: Ok(()) });
+                Input::Head { floor: self.clock.floor(&tip) }
+            }
+            Event::Applied(id, Err(error)) => {
+                self.applying = false;
+                Input::Applied { id, result: Err(error) }
+            }
+            Event::Stop => return,
+        };
+        self.inputs.push_back(input);
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.clock.now();
+        while let Some((id, _)) = self.timers.iter().find(|(_, at)| **at <= now).map(|(id, at)| (*id, *at)) {
+            self.timers.remove(&id);
+            self.inputs.push_back(Input::Timer(id));
+        }
+    }
+
+    /// Steps until no input is left. Signatures and durability come back as inputs of the same round of work.
+    fn work(&mut self) {
+        while let Some(input) = self.inputs.pop_front() {
+            Counters::count(&self.counters.steps);
+            self.engine.step(self.clock.now(), input, &mut self.fx);
+            self.perform();
+        }
+        self.apply_next();
+    }
+
+    fn perform(&mut self) {
+        let effects: Vec<_> = self.fx.drain().collect();
+        let mut persisted = None;
+        let mut to_sign: Vec<ToSign> = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Persist { record, lsn } => {
+                    // A log that fails is never durable again, so whatever waits for it stays unsaid.
+                    if self.gate.persist(lsn, &record).is_ok() {
+                        persisted = Some(lsn);
+                    }
+                }
+                Effect::Sign { ticket, statement, domain, digest, lsn } => {
+                    to_sign.push((ticket, domain, digest, self.gate.admit(lsn, &statement)));
+                }
+                Effect::Send { to, msg, class, after } => self.say(vec![to], msg, class, after),
+                Effect::Broadcast { to, msg, class, after } => self.say(to, msg, class, after),
+                Effect::Relay { to, msg, class } => self.say(to, msg, class, None),
+                Effect::SetTimer { id, at } => {
+                    self.timers.insert(id, at);
+                }
+                Effect::Cancel(id) => {
+                    self.timers.remove(&id);
+                }
+                Effect::Build { slot, parent, deadline, empty } => self.build(slot, parent, deadline, empty),
+                Effect::Check { slot, value } => self.check(slot, value),
+                Effect::Decide { value, cert, after, .. } => self.decided.push_back((value, cert, after)),
+                Effect::Evidence(evidence) => {
+                    if let Some(report) = &mut self.on_evidence {
+                        report(evidence);
+                    }
+                }
+                Effect::Rejected { .. } => Counters::count(&self.counters.rejected),
+                Effect::Prune { below } => {
+                    if let Some(decided) = below.prev() {
+                        let lsn = self.fx.reserve();
+                        // A failure shows at the next signature, which it prevents.
+                        let _failed = self.gate.raise_floor(lsn, decided).is_err();
+                    }
+                }
+                // Missing parts are fetched by the node's synchronisation; rules are for tests and tracing.
+                Effect::Need(_) | Effect::Trace(..) => {}
+            }
+        }
+        if persisted.is_none() && to_sign.is_empty() {
+            return;
+        }
+        let durable = self.gate.commit();
+        if let (Ok(_), Some(lsn)) = (&durable, persisted) {
+            self.inputs.push_back(Input::Durable(lsn));
+        }
+        for (ticket, domain, digest, admitted) in to_sign {
+            let signed = admitted.and_then(|admitted| self.gate.sign::<M>(admitted, domain, digest));
+            if signed.is_err() {
+                Counters::count(&self.counters.refused);
+            }
+            self.inputs.push_back(Input::Signed { ticket, result: signed.map_err(SignRefused::from) });
+        }
+        self.release();
+    }
+
+    fn say(&mut self, to: Vec<M::Peer>, msg: E::Msg, class: Class, after: Option<Lsn>) {
+        match after.filter(|lsn| *lsn > self.gate.durable()) {
+            Some(after) => self.held.push(Held { after, to, class, msg }),
+            None => self.transmit(to, class, &msg),
+        }
+    }
+
+    fn release(&mut self) {
+        let durable = self.gate.durable();
+        let (ready, held) = core::mem::take(&mut self.held).into_iter().partition(|h| h.after <= durable);
+        self.held = held;
+        for Held { to, class, msg, .. } in ready {
+            self.transmit(to, class, &msg);
+        }
+    }
+
+    fn transmit(&self, to: Vec<M::Peer>, class: Class, msg: &E::Msg) {
+        let (Some(network), Some(outgoing)) = (&self.network, &self.outgoing) else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        network.codec.encode(msg, &mut bytes);
+        if outgoing.try_send(Outgoing { to, class, bytes }).is_err() {
+            Counters::count(&self.counters.dropped);
+        }
+    }
+
+    fn build(&mut self, slot: Slot, parent: M::Id, deadline: Time, empty: bool) {
+        if let Some(earlier) = self.building.take() {
+            earlier.abort();
+        }
+        let within = deadline.since(self.clock.now());
+        let (app, events) = (Arc::clone(&self.app), self.events.clone());
+        self.building = Some(self.runtime.spawn(async move {
+            let value = app.build(BuildRequest { slot, parent, within, empty }).await;
+            let _stopped = events.send(Event::Built(slot, value)).is_err();
+        }));
+    }
+
+    fn check(&self, slot: Slot, value: M::Value) {
+        use crate::types::Value as _;
+        let Ok(permit) = Arc::clone(&self.checks).try_acquire_owned() else {
+            return Counters::count(&self.counters.dropped);
+        };
+        let (app, events, id) = (Arc::clone(&self.app), self.events.clone(), value.id());
+        self.runtime.spawn(async move {
+            let verdict = app.check(slot, value).await;
+            drop(permit);
+            let _stopped = events.send(Event::Verdict(slot, id, verdict)).is_err();
+        });
+    }
+
+    /// Applies decided values one at a time, each once the log allows it.
+    fn apply_next(&mut self) {
+        use crate::types::Value as _;
+        let durable = self.gate.durable();
+        let ready = self.decided.front().is_some_and(|(_, _, after)| after.is_none_or(|lsn| lsn <= durable));
+        if self.applying || !ready {
+            return;
+        }
+        let Some((value, cert, _)) = self.decided.pop_front() else {
+            return;
+        };
+        self.applying = true;
+        let (app, events, id) = (Arc::clone(&self.app), self.events.clone(), value.id());
+        self.runtime.spawn(async move {
+            let result = app.apply(value, cert).await;
+            let _stopped = events.send(Event::Applied(id, result)).is_err();
+        });
+    }
+
+    fn connect(&mut self) {
+        let Some(network) = &self.network else { return };
+        let (sender, mut queue) = mpsc::channel::<Outgoing<M>>(self.limits.outbound.max(1));
+        let transport = Arc::clone(&network.transport);
+        self.tasks.push(self.runtime.spawn(async move {
+            while let Some(Outgoing { to, class, bytes }) = queue.recv().await {
+                transport.broadcast(&to, class, bytes).await;
+            }
+        }));
+        self.outgoing = Some(sender);
+
+        let (transport, codec) = (Arc::clone(&network.transport), Arc::clone(&network.codec));
+        let (events, counters, limits) = (self.events.clone(), Arc::clone(&self.counters), self.limits);
+        self.tasks.push(self.runtime.spawn(async move {
+            while let Some((from, bytes)) = transport.next().await {
+                let Ok(msg) = codec.decode(&bytes, limits.message) else {
+                    Counters::count(&counters.malformed);
+                    continue;
+                };
+                if counters.waiting.load(Ordering::Relaxed) >= limits.inbound {
+                    Counters::count(&counters.dropped);
+                    continue;
+                }
+                counters.waiting.fetch_add(1, Ordering::Relaxed);
+                if events.send(Event::Message(from, msg)).is_err() {
+                    break;
+                }
+            }
+        }));
+    }
+}

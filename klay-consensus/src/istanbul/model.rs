@@ -1,0 +1,75 @@
+//! The types of a chain with Istanbul headers.
+
+use core::marker::PhantomData;
+
+use alloy_primitives::{Address, B256, Bytes};
+use klay_core::block::{Header, IstanbulExtra};
+
+use super::seal::{Seal, WriteError};
+use crate::types::{Model, Round, Value};
+
+/// A value that carries a header: a block, whatever its transactions are.
+pub trait HeaderValue: Value<Id = B256> {
+    /// The header.
+    fn header(&self) -> &Header;
+
+    /// The same value with another `extra` in its header. The name changes with the proposer's seal.
+    #[must_use]
+    fn with_extra(self, extra: Bytes) -> Self;
+}
+
+/// The proof of a decision: seals over the block hash, and the round they were collected in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedSeals {
+    /// The round. Its low 8 bits go into the header; no signature covers them.
+    pub round: Round,
+    /// One seal per committer, at least one.
+    pub seals: Vec<Seal>,
+}
+
+impl CommittedSeals {
+    /// Writes round and seals into a decided value. Its name stays.
+    ///
+    /// # Errors
+    /// If the value's `extra` does not decode or there is no seal.
+    pub fn write<V: HeaderValue>(&self, value: V) -> Result<V, WriteError> {
+        if self.seals.is_empty() {
+            return Err(WriteError::NoCommittedSeals);
+        }
+        let mut extra = IstanbulExtra::decode(&value.header().extra)?;
+        extra.vanity[31] = self.round.get() as u8;
+        extra.committed_seals.clone_from(&self.seals);
+        Ok(value.with_extra(extra.encode().into()))
+    }
+}
+
+/// The model of a chain with Istanbul headers whose blocks are `V`.
+pub struct Klaytn<V>(PhantomData<fn() -> V>);
+
+impl<V> Clone for Klaytn<V> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<V> core::fmt::Debug for Klaytn<V> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Klaytn")
+    }
+}
+
+impl<V> PartialEq for Klaytn<V> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<V> Eq for Klaytn<V> {}
+
+impl<V: HeaderValue + Send + Sync + 'static> Model for Klaytn<V> {
+    type Value = V;
+    type Id = B256;
+    type Peer = Address;
+    type Sig = Seal;
+    type Cert = CommittedSeals;
+}
