@@ -6,4 +6,5 @@ pub mod gate;
 pub mod host;
 pub mod istanbul;
 pub mod types;
+pub mod valset;
 pub mod wal;

@@ -97,3 +97,65 @@ impl HeaderValue for TestBlock {
 pub fn identity(engine: &str, key: u64) -> Identity {
     Identity { chain_id: 1337, key: Key::new(key).address().to_vec(), engine: engine.to_owned() }
 }
+
+/// The vectors in the repository, and the full file if it lies beside the repository (or in `KLAY_SHARED`).
+pub fn vectors(compact: &str, full: &str) -> Vec<serde_json::Value> {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read =
+        |path: &std::path::Path| std::fs::read_to_string(path).ok().map(|text| serde_json::from_str(&text).unwrap());
+    let shared = std::env::var_os("KLAY_SHARED").map_or_else(|| here.join("../../shared"), Into::into);
+    let full_path = shared.join("vectors").join(full);
+    let mut found = vec![read(&here.join("tests/vectors").join(compact)).unwrap()];
+    match read(&full_path) {
+        Some(full) => found.push(full),
+        None => println!("{full} is not there: only the vectors of the repository are used"),
+    }
+    found
+}
+
+/// Shorthands to take vectors apart.
+pub trait Json {
+    fn list(&self, key: &str) -> &[serde_json::Value];
+    fn text(&self, key: &str) -> &str;
+    fn num(&self, key: &str) -> u64;
+    fn hex(&self, key: &str) -> Vec<u8>;
+    fn hash(&self, key: &str) -> B256;
+    fn nums(&self, key: &str) -> Vec<u64>;
+    fn addresses(&self, key: &str) -> Vec<Address>;
+}
+
+pub fn unhex(text: &str) -> Vec<u8> {
+    hex::decode(text.strip_prefix("0x").unwrap_or(text)).unwrap()
+}
+
+/// A JSON number of any form.
+pub fn number(value: &serde_json::Value) -> u64 {
+    match value {
+        serde_json::Value::String(text) => text.parse().unwrap(),
+        other => other.to_string().parse().unwrap(),
+    }
+}
+
+impl Json for serde_json::Value {
+    fn list(&self, key: &str) -> &[serde_json::Value] {
+        self[key].as_array().map_or(&[], Vec::as_slice)
+    }
+    fn text(&self, key: &str) -> &str {
+        self[key].as_str().unwrap_or_else(|| panic!("{key} in {self}"))
+    }
+    fn num(&self, key: &str) -> u64 {
+        number(&self[key])
+    }
+    fn hex(&self, key: &str) -> Vec<u8> {
+        unhex(self.text(key))
+    }
+    fn hash(&self, key: &str) -> B256 {
+        B256::from_slice(&self.hex(key))
+    }
+    fn nums(&self, key: &str) -> Vec<u64> {
+        self.list(key).iter().map(number).collect()
+    }
+    fn addresses(&self, key: &str) -> Vec<Address> {
+        self.list(key).iter().map(|a| Address::from_slice(&unhex(a.as_str().unwrap()))).collect()
+    }
+}
