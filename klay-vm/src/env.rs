@@ -51,6 +51,8 @@ pub struct BlockContext {
     pub deferred_tx_fee: bool,
     /// Earlier blocks.
     pub hashes: Arc<dyn BlockHashes>,
+    /// Ethereum's rules where its own tests need them and Klaytn differs.
+    pub(crate) ethereum_rules: bool,
 }
 
 impl BlockContext {
@@ -81,6 +83,7 @@ impl BlockContext {
             gas_limit: 0,
             deferred_tx_fee: true,
             hashes: Arc::new(NoHashes),
+            ethereum_rules: false,
         }
     }
 

@@ -4,6 +4,9 @@ pub mod block;
 pub mod call;
 pub mod env;
 pub mod error;
+pub mod machine;
+mod precompile;
+pub mod spec;
 pub mod state;
 pub mod validate;
 

@@ -19,7 +19,11 @@ use revm::{
     primitives::AddressSet,
 };
 
-use crate::{machine::KlvmContext, spec::Level};
+use crate::{
+    machine::{Accounts, KlvmContext, MachineError},
+    spec::Level,
+    state::StateError,
+};
 
 /// A set of precompiled contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +144,11 @@ impl KlvmPrecompiles {
     pub fn new(level: Level) -> Self {
         Self { warm: PrecompileSet::of(level).warm().map(|n| u64_to_address(n.into())).collect() }
     }
+
+    /// What is warm from the start of a transaction.
+    pub(crate) const fn warm(&self) -> &AddressSet {
+        &self.warm
+    }
 }
 
 impl PrecompileProvider<KlvmContext> for KlvmPrecompiles {
@@ -152,13 +161,16 @@ impl PrecompileProvider<KlvmContext> for KlvmPrecompiles {
     /// Runs what is at the called address for the account that the new frame names as its caller.
     fn run(&mut self, ctx: &mut KlvmContext, inputs: &CallInputs) -> Result<Option<InterpreterResult>, String> {
         let Some(number) = reserved(inputs.bytecode_address) else { return Ok(None) };
-        let set = match ctx.precompile_set(inputs.caller) {
-            Ok(set) => set,
-            Err(error) => return Err(error.to_string()),
-        };
-        let Some(builtin) = set.at(number) else { return Ok(None) };
-        let input = inputs.input.bytes(ctx);
-        builtin.call(ctx, &input, inputs.gas_limit).map(Some)
+        let called = ctx.precompile_set(inputs.caller).and_then(|set| {
+            let Some(builtin) = set.at(number) else { return Ok(None) };
+            let input = inputs.input.bytes(ctx);
+            builtin.call(ctx, &input, inputs.gas_limit).map(Some)
+        });
+        Ok(called.unwrap_or_else(|error| {
+            ctx.error = Err(MachineError::Db(error.into()));
+            let gas = Gas::new_spent_with_reservoir(inputs.gas_limit, 0);
+            Some(InterpreterResult::new(InstructionResult::FatalExternalError, Bytes::new(), gas))
+        }))
     }
 
     fn warm_addresses(&self) -> &AddressSet {
@@ -171,7 +183,7 @@ impl Builtin {
     ///
     /// The computation cost is added even if the gas does not suffice; the limit is looked at by the next
     /// instruction.
-    fn call(self, ctx: &mut KlvmContext, input: &[u8], gas_limit: u64) -> Result<InterpreterResult, String> {
+    fn call(self, ctx: &mut KlvmContext, input: &[u8], gas_limit: u64) -> Result<InterpreterResult, StateError> {
         let (price, cost) = self.price(input);
         ctx.chain.meter.add(cost);
         let mut gas = Gas::new(gas_limit);
@@ -182,7 +194,7 @@ impl Builtin {
         let output = match self {
             Self::VmLog => Some(vm_log::run(input)),
             Self::FeePayer => Some(fee_payer::run(ctx.tx.payer)),
-            Self::ValidateSender => Some(validate_sender::run(ctx, input).map_err(|e| e.to_string())?),
+            Self::ValidateSender => Some(validate_sender::run(ctx, input)?),
             _ => self.compute(input).ok().map(|output| output.bytes),
         };
         Ok(match output {

@@ -3,7 +3,10 @@
 use klay_accounts::MultiSigRules;
 use klay_core::{Address, B256, Bytes, Role, crypto};
 
-use crate::{machine::KlvmContext, state::StateError};
+use crate::{
+    machine::{Accounts, KlvmContext},
+    state::StateError,
+};
 
 const ADDRESS: usize = 20;
 const HASH: usize = 32;

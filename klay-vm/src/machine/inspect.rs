@@ -1,0 +1,121 @@
+//! Running with an inspector that sees every step, at the same costs and with the same ends.
+//!
+//! Source: spec 40, section 7.5.
+
+use revm::{
+    Inspector,
+    context::{Evm, FrameStack, JournalEntry, JournalTr},
+    handler::{EthFrame, EvmTr, FrameInitOrResult, ItemOrResult, evm::ContextDbError},
+    inspector::{InspectorEvmTr, handler::frame_end},
+    interpreter::{
+        InstructionResult, Interpreter, InterpreterAction,
+        interpreter::EthInterpreter,
+        interpreter_types::{Jumps, LoopControl},
+    },
+};
+
+use super::{Klvm, KlvmContext, MachineError, end_or_suspend, halt::COST_LIMIT, meter};
+
+type Parts<'a, INSP> = (
+    &'a mut KlvmContext,
+    &'a mut <Klvm<INSP> as EvmTr>::Instructions,
+    &'a mut <Klvm<INSP> as EvmTr>::Precompiles,
+    &'a mut FrameStack<EthFrame<EthInterpreter>>,
+    &'a mut INSP,
+);
+
+impl<INSP: Inspector<KlvmContext, EthInterpreter>> InspectorEvmTr for Klvm<INSP> {
+    type Inspector = INSP;
+
+    fn all_inspector(
+        &self,
+    ) -> (
+        &Self::Context,
+        &Self::Instructions,
+        &Self::Precompiles,
+        &FrameStack<Self::Frame>,
+        &Self::Inspector,
+    ) {
+        let Evm { ctx, inspector, instruction, precompiles, frame_stack } = &self.0;
+        (ctx, instruction, precompiles, frame_stack, inspector)
+    }
+
+    fn all_mut_inspector(&mut self) -> Parts<'_, INSP> {
+        let Evm { ctx, inspector, instruction, precompiles, frame_stack } = &mut self.0;
+        (ctx, instruction, precompiles, frame_stack, inspector)
+    }
+
+    fn inspect_frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<KlvmContext>> {
+        let (ctx, instructions, _, frames, inspector) = self.all_mut_inspector();
+        let frame = frames.get();
+        let action = steps(ctx, &mut frame.interpreter, inspector, instructions)?;
+        let mut next = end_or_suspend(frame, ctx, action)?;
+        if let ItemOrResult::Result(result) = &mut next {
+            frame_end(ctx, inspector, &frame.input, result);
+        }
+        Ok(next)
+    }
+}
+
+/// Runs a frame step by step until it ends or asks for another one.
+fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
+    ctx: &mut KlvmContext,
+    interpreter: &mut Interpreter<EthInterpreter>,
+    inspector: &mut INSP,
+    instructions: &<Klvm<INSP> as EvmTr>::Instructions,
+) -> Result<InterpreterAction, MachineError> {
+    let table = ctx.chain.level.opcodes();
+    let mut journal_at = None;
+    loop {
+        inspector.step(interpreter, ctx);
+        if interpreter.bytecode.is_end() {
+            break;
+        }
+        let op = interpreter.bytecode.opcode();
+        let before = ctx.journaled_state.journal.len();
+        journal_at = Some(before);
+        let logs_at = ctx.journaled_state.logs.len();
+        let end = if meter::count(interpreter, ctx, op)? {
+            interpreter.step(instructions.instruction_table(), instructions.gas_table(), ctx).err()
+        } else {
+            Some(COST_LIMIT)
+        };
+        if let Some(end) = end
+            && interpreter.bytecode.action().is_none()
+        {
+            let end = if end.is_halt() { meter::settle_failure(interpreter, ctx, table, op, end) } else { end };
+            interpreter.halt(end);
+        }
+        let logs: Vec<_> = ctx.journaled_state.logs.get(logs_at..).unwrap_or_default().to_vec();
+        for log in logs {
+            inspector.log_full(interpreter, ctx, log);
+        }
+        inspector.step_end(interpreter, ctx);
+        if interpreter.bytecode.is_end() {
+            break;
+        }
+    }
+    let action = interpreter.take_next_action();
+    if let (InterpreterAction::Return(result), Some(at)) = (&action, journal_at)
+        && result.result == InstructionResult::SelfDestruct
+    {
+        note_selfdestruct(ctx, inspector, at);
+    }
+    Ok(action)
+}
+
+/// Tells of a contract that gave its balance away and, mostly, ended.
+fn note_selfdestruct<INSP: Inspector<KlvmContext, EthInterpreter>>(
+    ctx: &KlvmContext,
+    inspector: &mut INSP,
+    journal_at: usize,
+) {
+    let entries = ctx.journaled_state.journal.get(journal_at..).unwrap_or_default();
+    match entries.last() {
+        Some(JournalEntry::AccountDestroyed { address, target, had_balance, .. }) => {
+            inspector.selfdestruct(*address, *target, *had_balance);
+        }
+        Some(JournalEntry::BalanceTransfer { from, to, balance }) => inspector.selfdestruct(*from, *to, *balance),
+        _ => {}
+    }
+}

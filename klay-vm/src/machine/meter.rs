@@ -1,0 +1,234 @@
+//! Computation cost, counted while instructions run.
+//!
+//! Source: spec 40, sections 1.13, 3.1 and 7.5.
+
+use std::sync::Arc;
+
+use revm::{
+    interpreter::{
+        InstructionResult, Interpreter, InterpreterAction,
+        instructions::{GasTable, InstructionTable},
+        interpreter::EthInterpreter,
+        interpreter_types::{Jumps, LoopControl},
+    },
+};
+
+use super::{KlvmContext, MachineError, halt::COST_LIMIT};
+use crate::{
+    spec::{Level, OpcodeTable},
+    state::WorldError,
+};
+
+/// Cost between two looks at the clock: some 100,000 instructions.
+const SLICE: u64 = 20_000_000;
+
+/// A question that long executions ask now and then: is the time over?
+#[derive(Clone)]
+pub struct Deadline(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Deadline {
+    /// A deadline that has passed as soon as `is_over` says so.
+    pub fn new(is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_over))
+    }
+
+    /// Whether the time is over.
+    pub fn is_over(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl core::fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Deadline")
+    }
+}
+
+/// The sum of computation cost of one transaction, over all its frames. It never goes back, not even when frames are
+/// reverted.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    sum: u64,
+    limit: u64,
+    /// Where the sum is looked at more closely: the limit, or earlier where there is a deadline.
+    threshold: u64,
+    /// Whether the sum can come near the limit at all, or somebody wants to know it.
+    is_on: bool,
+    deadline: Option<Deadline>,
+}
+
+impl Meter {
+    /// A meter for a transaction with this much gas under the level's own limit. It counts only if the limit can be
+    /// reached or `counts`.
+    pub(crate) fn limited(level: Level, gas_limit: u64, counts: bool) -> Self {
+        let limit = level.computation_cost_limit();
+        let is_on = counts || gas_limit > level.unmetered_gas();
+        Self { sum: 0, limit, threshold: limit, is_on, deadline: None }
+    }
+
+    /// A meter that only counts.
+    pub(crate) const fn unlimited() -> Self {
+        Self { sum: 0, limit: u64::MAX, threshold: u64::MAX, is_on: true, deadline: None }
+    }
+
+    /// Asks `deadline` now and then.
+    pub(crate) fn with_deadline(mut self, deadline: Option<Deadline>) -> Self {
+        if deadline.is_some() {
+            self.is_on = true;
+            self.threshold = self.limit.min(SLICE);
+        }
+        self.deadline = deadline;
+        self
+    }
+
+    /// The cost so far; 0 if nothing is counted.
+    pub const fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// What is left, as traces show it.
+    pub const fn left(&self) -> u64 {
+        self.limit.wrapping_sub(self.sum)
+    }
+
+    /// Adds the cost of a precompiled contract. The next instruction compares.
+    pub(crate) const fn add(&mut self, cost: u64) {
+        self.sum = self.sum.wrapping_add(cost);
+    }
+}
+
+/// What to do when the sum has reached the threshold.
+enum Verdict {
+    GoOn,
+    OverLimit,
+}
+
+/// Runs a frame until it ends or asks for another one.
+pub(super) fn run(
+    interpreter: &mut Interpreter<EthInterpreter>,
+    instructions: &InstructionTable<EthInterpreter, KlvmContext>,
+    gas: &GasTable,
+    ctx: &mut KlvmContext,
+) -> Result<InterpreterAction, MachineError> {
+    let table = ctx.chain.level.opcodes();
+    let (end, op) = if ctx.chain.meter.is_on {
+        run_metered(interpreter, instructions, gas, ctx, table)?
+    } else {
+        loop {
+            let op = interpreter.bytecode.opcode();
+            if let Err(end) = interpreter.step(instructions, gas, ctx) {
+                break (end, op);
+            }
+        }
+    };
+    if interpreter.bytecode.action().is_none() {
+        let end = if end.is_halt() { settle_failure(interpreter, ctx, table, op, end) } else { end };
+        interpreter.halt(end);
+    }
+    Ok(interpreter.take_next_action())
+}
+
+#[inline]
+fn run_metered(
+    interpreter: &mut Interpreter<EthInterpreter>,
+    instructions: &InstructionTable<EthInterpreter, KlvmContext>,
+    gas: &GasTable,
+    ctx: &mut KlvmContext,
+    table: &OpcodeTable,
+) -> Result<(InstructionResult, u8), MachineError> {
+    let mut sum = ctx.chain.meter.sum;
+    let mut threshold = ctx.chain.meter.threshold;
+    let (end, op) = loop {
+        let op = interpreter.bytecode.opcode();
+        sum = sum.wrapping_add(u64::from(table.cost[usize::from(op)]));
+        if sum > threshold {
+            ctx.chain.meter.sum = sum;
+            match at_threshold(interpreter, ctx, table, op)? {
+                Verdict::GoOn => threshold = ctx.chain.meter.threshold,
+                Verdict::OverLimit => break (COST_LIMIT, op),
+            }
+        }
+        if let Err(end) = interpreter.step(instructions, gas, ctx) {
+            break (end, op);
+        }
+    };
+    ctx.chain.meter.sum = sum;
+    Ok((end, op))
+}
+
+/// Counts one instruction ahead of running it one by one, for inspectors. `false` if the frame ends here instead.
+pub(super) fn count(
+    interpreter: &Interpreter<EthInterpreter>,
+    ctx: &mut KlvmContext,
+    op: u8,
+) -> Result<bool, MachineError> {
+    let table = ctx.chain.level.opcodes();
+    let meter = &mut ctx.chain.meter;
+    meter.add(u64::from(table.cost[usize::from(op)]));
+    if meter.sum <= meter.threshold {
+        return Ok(true);
+    }
+    Ok(matches!(at_threshold(interpreter, ctx, table, op)?, Verdict::GoOn))
+}
+
+/// Klaytn tests an instruction's existence, the stack and the constant gas before the cost, so another failure may
+/// come first; it is left to the instruction itself.
+#[cold]
+fn at_threshold(
+    interpreter: &Interpreter<EthInterpreter>,
+    ctx: &mut KlvmContext,
+    table: &OpcodeTable,
+    op: u8,
+) -> Result<Verdict, MachineError> {
+    let at = usize::from(op);
+    let meter = &mut ctx.chain.meter;
+    if meter.sum > meter.limit {
+        let fails_earlier = !table.is_defined[at]
+            || !fits_stack(table, op, interpreter.stack.len())
+            || interpreter.gas.remaining() < u64::from(table.constant_gas[at]);
+        return Ok(if fails_earlier { Verdict::GoOn } else { Verdict::OverLimit });
+    }
+    if meter.deadline.as_ref().is_some_and(Deadline::is_over) {
+        return Err(MachineError::Db(WorldError::TimeLimit));
+    }
+    meter.threshold = meter.sum.saturating_add(SLICE).min(meter.limit);
+    Ok(Verdict::GoOn)
+}
+
+/// The failure as Klaytn's order of tests has it, and the cost taken back where that order ends before the cost.
+///
+/// revm takes static gas before it looks at the stack; Klaytn looks at the stack first. A failed charge leaves the
+/// remaining gas wrapped around zero, above any limit.
+#[cold]
+pub(super) fn settle_failure(
+    interpreter: &mut Interpreter<EthInterpreter>,
+    ctx: &mut KlvmContext,
+    table: &OpcodeTable,
+    op: u8,
+    end: InstructionResult,
+) -> InstructionResult {
+    use InstructionResult as R;
+    if end == COST_LIMIT {
+        interpreter.gas.spend_all();
+        return end;
+    }
+    let short_of_static_gas = end == R::OutOfGas && interpreter.gas.remaining() > interpreter.gas.limit();
+    // Nothing has been popped in these cases.
+    let stack_is_intact = short_of_static_gas || end == R::StateChangeDuringStaticCall;
+    let stack_fails = match end {
+        R::StackUnderflow | R::StackOverflow => true,
+        _ => stack_is_intact && !fits_stack(table, op, interpreter.stack.len()),
+    };
+    let at = usize::from(op);
+    let short_of_constant_gas = short_of_static_gas && table.constant_gas[at] != 0;
+    if ctx.chain.meter.is_on && (!table.is_defined[at] || stack_fails || short_of_constant_gas) {
+        ctx.chain.meter.sum = ctx.chain.meter.sum.wrapping_sub(u64::from(table.cost[at]));
+    }
+    interpreter.gas.spend_all();
+    if stack_fails { R::StackUnderflow } else { end }
+}
+
+fn fits_stack(table: &OpcodeTable, op: u8, len: usize) -> bool {
+    let at = usize::from(op);
+    len >= usize::from(table.min_stack[at]) && len <= usize::from(table.max_stack[at])
+}

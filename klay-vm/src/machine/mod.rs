@@ -1,0 +1,347 @@
+//! The machine: revm's interpreter with Klaytn's frames, precompiled contracts and computation cost.
+//!
+//! [`Klvm`] wraps revm's `Evm`. It changes what happens when a frame begins ([`call`], [`create`]) and ends
+//! ([`create`]), counts computation cost while instructions run ([`meter`]), and replaces a few instructions
+//! ([`instructions`]).
+//!
+//! Source: spec 40, section 7.
+
+mod call;
+mod create;
+mod halt;
+mod inspect;
+mod instructions;
+mod meter;
+mod tx;
+
+use klay_accounts::AccountKey;
+use klay_core::{Address, Rules, U256};
+use revm::{
+    Context, Inspector, Journal,
+    context::{
+        BlockEnv, CfgEnv, ContextError, ContextTr, Evm, FrameStack, JournalTr,
+        result::FromStringError,
+    },
+    handler::{
+        EthFrame, EvmTr, FrameInitOrResult, FrameResult, ItemOrResult,
+        evm::{ContextDbError, FrameInitResult},
+        instructions::EthInstructions,
+    },
+    inspector::InspectorEvmTr,
+    interpreter::{
+        CreateOutcome, InterpreterAction, SharedMemory,
+        interpreter::EthInterpreter,
+        interpreter_action::{FrameInit, FrameInput},
+    },
+};
+
+use crate::{
+    env::BlockContext,
+    precompile::{KlvmPrecompiles, PrecompileSet, reserved},
+    spec::Level,
+    state::{StateError, World, WorldError},
+};
+
+pub(crate) use halt::{EF_CODE_KEPT, error_text, status_of};
+pub use meter::{Deadline, Meter};
+pub use tx::KlvmTx;
+
+/// What instructions and precompiled contracts see of the world around them.
+pub type KlvmContext = Context<BlockEnv, KlvmTx, CfgEnv<Level>, World, Journal<World>, Chain>;
+/// Why frames could not be run to their end.
+pub(crate) type MachineError = ContextError<WorldError>;
+
+type Inner<INSP> =
+    Evm<KlvmContext, INSP, EthInstructions<EthInterpreter, KlvmContext>, KlvmPrecompiles, EthFrame<EthInterpreter>>;
+
+/// What Klaytn adds to the context of a block and a transaction.
+#[derive(Debug)]
+pub struct Chain {
+    /// Forks of the block.
+    pub rules: Rules,
+    /// Rules of the machine.
+    pub level: Level,
+    /// Computation cost so far.
+    pub meter: Meter,
+    /// What BASEFEE pushes.
+    pub base_fee: U256,
+    /// What BLOBBASEFEE pushes.
+    pub blob_base_fee: U256,
+    /// Whether Ethereum's rules hold where they differ and Ethereum's own tests look.
+    pub(crate) ethereum: bool,
+    /// Absent accounts that were called as precompiled contracts in this transaction.
+    pub(crate) placeholders: Vec<Address>,
+}
+
+/// The machine over the accounts of a block.
+pub struct Klvm<INSP = ()>(pub(crate) Inner<INSP>);
+
+impl<INSP> core::fmt::Debug for Klvm<INSP> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Klvm").field("level", &self.0.ctx.chain.level).finish_non_exhaustive()
+    }
+}
+
+impl<INSP> Klvm<INSP> {
+    /// A machine for the block of `block` over `world`.
+    pub(crate) fn new(block: &BlockContext, world: World, inspector: INSP) -> Self {
+        let level = Level::of(block.rules);
+        let chain = Chain {
+            rules: block.rules,
+            level,
+            meter: Meter::default(),
+            base_fee: block.base_fee.unwrap_or_default(),
+            blob_base_fee: block.blob_base_fee,
+            ethereum: block.ethereum_rules,
+            placeholders: Vec::new(),
+        };
+        let mut cfg = CfgEnv::new_with_spec_and_gas_params(level, instructions::gas_params(level));
+        cfg.chain_id = block.chain_id;
+        cfg.tx_gas_limit_cap = Some(u64::MAX);
+        let mut ctx = KlvmContext {
+            block: block_env(block),
+            tx: KlvmTx::default(),
+            cfg,
+            journaled_state: Journal::new(world),
+            chain,
+            local: revm::context::LocalContext::default(),
+            error: Ok(()),
+        };
+        let precompiles = KlvmPrecompiles::new(level);
+        ctx.journaled_state.set_spec_id(level.spec_id());
+        if level.is_since(Level::Kore) {
+            ctx.journaled_state.warm_precompiles(precompiles.warm());
+        }
+        let instructions = instructions::instructions(level, block.ethereum_rules);
+        Self(Evm::new_with_inspector(ctx, inspector, instructions, precompiles))
+    }
+
+    /// The accounts of the block.
+    pub(crate) fn world(&mut self) -> &mut World {
+        &mut self.0.ctx.journaled_state.database
+    }
+
+    /// The accounts of the block, read only.
+    pub(crate) const fn world_ref(&self) -> &World {
+        &self.0.ctx.journaled_state.database
+    }
+
+    /// Gives up the machine for the accounts.
+    pub(crate) fn into_world(self) -> World {
+        self.0.ctx.journaled_state.database
+    }
+
+    /// Runs a frame and all frames in it.
+    pub(crate) fn run(&mut self, first: FrameInput) -> Result<FrameResult, MachineError> {
+        self.run_with(first, |klvm, init| Ok(ended(klvm.frame_init(init)?)), Self::frame_run)
+    }
+
+    /// Runs frames by these two steps: one that begins a frame, and one that goes on with the innermost.
+    fn run_with(
+        &mut self,
+        first: FrameInput,
+        begin: impl Fn(&mut Self, FrameInit) -> Result<Option<FrameResult>, MachineError>,
+        go_on: impl Fn(&mut Self) -> Result<FrameInitOrResult<EthFrame<EthInterpreter>>, MachineError>,
+    ) -> Result<FrameResult, MachineError> {
+        let memory = SharedMemory::new_with_buffer(self.0.ctx.local.shared_memory_buffer.clone());
+        let mut result = begin(self, FrameInit { depth: 0, memory, frame_input: first })?;
+        if let Some(result) = result {
+            self.0.ctx.take_error()?;
+            return Ok(result);
+        }
+        loop {
+            if let Some(result) = result.take()
+                && let Some(last) = self.frame_return_result(result)?
+            {
+                self.0.ctx.take_error()?;
+                return Ok(last);
+            }
+            result = match go_on(self)? {
+                ItemOrResult::Item(init) => begin(self, init)?,
+                ItemOrResult::Result(result) => Some(result),
+            };
+        }
+    }
+
+    /// Forgets everything about the transaction that was running, whatever became of it.
+    pub(crate) fn reset(&mut self) {
+        let ctx = &mut self.0.ctx;
+        ctx.error = Ok(());
+        ctx.local.clear_memory();
+        ctx.chain.placeholders.clear();
+        ctx.journaled_state.inner.state.clear();
+        ctx.journaled_state.inner.commit_tx();
+        self.0.frame_stack.clear();
+    }
+}
+
+impl<INSP: Inspector<KlvmContext, EthInterpreter>> Klvm<INSP> {
+    /// As [`Self::run`], showing every step to the inspector.
+    pub(crate) fn inspect(&mut self, first: FrameInput) -> Result<FrameResult, MachineError> {
+        self.run_with(first, |klvm, init| Ok(ended(klvm.inspect_frame_init(init)?)), Self::inspect_frame_run)
+    }
+}
+
+/// The result of a frame that ended before it began.
+fn ended(init: FrameInitResult<'_, EthFrame<EthInterpreter>>) -> Option<FrameResult> {
+    match init {
+        ItemOrResult::Item(_) => None,
+        ItemOrResult::Result(result) => Some(result),
+    }
+}
+
+fn block_env(block: &BlockContext) -> BlockEnv {
+    BlockEnv {
+        number: U256::from(block.number),
+        beneficiary: block.coinbase,
+        timestamp: U256::from(block.timestamp),
+        gas_limit: block.gas_limit,
+        basefee: block.base_fee.unwrap_or_default().saturating_to(),
+        difficulty: block.block_score,
+        prevrandao: Some(block.random),
+        blob_excess_gas_and_price: None,
+        slot_num: 0,
+    }
+}
+
+/// Questions that frames and precompiled contracts ask about accounts.
+pub(crate) trait Accounts {
+    /// The precompiled contracts that exist for `caller`.
+    fn precompile_set(&mut self, caller: Address) -> Result<PrecompileSet, StateError>;
+    /// The number of `address` in the range where ordinary accounts do not live.
+    fn reserved(&self, address: Address) -> Option<u16>;
+    /// The key of the account as of now.
+    fn account_key(&mut self, address: Address) -> Result<AccountKey, StateError>;
+    /// Whether there is an account object, be it empty or destroyed in this transaction.
+    fn exists(&mut self, address: Address) -> Result<bool, StateError>;
+    /// The first failure of the accounts behind the machine.
+    fn take_error(&mut self) -> Result<(), MachineError>;
+}
+
+impl Accounts for KlvmContext {
+    fn precompile_set(&mut self, caller: Address) -> Result<PrecompileSet, StateError> {
+        let set = PrecompileSet::of(self.chain.level);
+        let made_here = self.journaled_state.state.get(&caller).is_some_and(|account| account.is_created_locally());
+        if made_here || self.journaled_state.database.vm_version(caller)? != Some(0) {
+            return Ok(set);
+        }
+        Ok(PrecompileSet::Byzantium)
+    }
+
+    fn reserved(&self, address: Address) -> Option<u16> {
+        let number = reserved(address)?;
+        let is_active = || PrecompileSet::of(self.chain.level).at(number).is_some();
+        (!self.chain.ethereum || is_active()).then_some(number)
+    }
+
+    fn account_key(&mut self, address: Address) -> Result<AccountKey, StateError> {
+        if self.journaled_state.state.get(&address).is_some_and(|account| account.is_created_locally()) {
+            return Ok(AccountKey::Fail);
+        }
+        Ok(self.journaled_state.database.account(address)?.map(|a| a.key.clone()).unwrap_or_default())
+    }
+
+    fn exists(&mut self, address: Address) -> Result<bool, StateError> {
+        match self.journaled_state.state.get(&address) {
+            Some(account) => Ok(!account.is_loaded_as_not_existing_not_touched()),
+            None => Ok(self.journaled_state.database.account(address)?.is_some()),
+        }
+    }
+
+    fn take_error(&mut self) -> Result<(), MachineError> {
+        core::mem::replace(&mut self.error, Ok(()))
+    }
+}
+
+/// The memory that all frames of a machine share.
+trait ClearMemory {
+    fn clear_memory(&mut self);
+}
+
+impl ClearMemory for revm::context::LocalContext {
+    fn clear_memory(&mut self) {
+        use revm::context_interface::LocalContextTr;
+        self.clear();
+    }
+}
+
+impl<INSP> EvmTr for Klvm<INSP> {
+    type Context = KlvmContext;
+    type Instructions = EthInstructions<EthInterpreter, KlvmContext>;
+    type Precompiles = KlvmPrecompiles;
+    type Frame = EthFrame<EthInterpreter>;
+
+    fn all(&self) -> (&Self::Context, &Self::Instructions, &Self::Precompiles, &FrameStack<Self::Frame>) {
+        self.0.all()
+    }
+
+    fn all_mut(
+        &mut self,
+    ) -> (&mut Self::Context, &mut Self::Instructions, &mut Self::Precompiles, &mut FrameStack<Self::Frame>) {
+        self.0.all_mut()
+    }
+
+    /// Begins a frame: Klaytn's rules first, then revm's.
+    fn frame_init(&mut self, mut init: FrameInit) -> Result<FrameInitResult<'_, Self::Frame>, ContextDbError<KlvmContext>> {
+        let ctx = &mut self.0.ctx;
+        let early = match &mut init.frame_input {
+            FrameInput::Call(inputs) => call::before(ctx, init.depth, inputs)?.map(|r| call::ended(inputs, r)),
+            FrameInput::Create(inputs) => create::before(ctx, init.depth, inputs)?.map(|r| create::ended(inputs, r)),
+            FrameInput::Empty => None,
+        };
+        match early {
+            Some(result) => Ok(ItemOrResult::Result(result)),
+            None => self.0.frame_init(init),
+        }
+    }
+
+    /// Runs the innermost frame until it ends or asks for another one.
+    fn frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<KlvmContext>> {
+        let Evm { ctx, instruction, frame_stack, .. } = &mut self.0;
+        let frame = frame_stack.get();
+        let action =
+            meter::run(&mut frame.interpreter, instruction.instruction_table(), instruction.gas_table(), ctx)?;
+        end_or_suspend(frame, ctx, action)
+    }
+
+    /// Hands the result of an ended frame to the frame above.
+    fn frame_return_result(
+        &mut self,
+        result: FrameResult,
+    ) -> Result<Option<FrameResult>, ContextDbError<KlvmContext>> {
+        self.0.ctx.take_error()?;
+        let is_ok = result.instruction_result().is_ok();
+        let kept_refund =
+            (result.instruction_result() == EF_CODE_KEPT).then(|| result.gas().refunded());
+        let last = self.0.frame_return_result(result)?;
+        if !is_ok {
+            call::forget_reverted_placeholders(&mut self.0.ctx);
+        }
+        if let (None, Some(refund)) = (&last, kept_refund) {
+            // revm drops what a failed frame has earned; this creation failed and keeps everything.
+            self.0.frame_stack.get().interpreter.gas.record_refund(refund);
+        }
+        Ok(last)
+    }
+}
+
+/// What follows from the interpreter's action: a new frame, or the result of this one.
+fn end_or_suspend(
+    frame: &mut EthFrame<EthInterpreter>,
+    ctx: &mut KlvmContext,
+    action: InterpreterAction,
+) -> Result<FrameInitOrResult<EthFrame<EthInterpreter>>, MachineError> {
+    if let (InterpreterAction::Return(_), Some(address)) = (&action, frame.data.created_address()) {
+        let InterpreterAction::Return(mut result) = action else {
+            return Err(MachineError::from_string("creation neither ended nor went on".to_owned()));
+        };
+        create::after(ctx, frame.checkpoint, &mut result, address);
+        frame.set_finished(true);
+        return Ok(ItemOrResult::Result(FrameResult::Create(CreateOutcome::new(result, Some(address)))));
+    }
+    let next = frame.process_next_action::<_, MachineError>(ctx, action)?;
+    if next.is_result() {
+        frame.set_finished(true);
+    }
+    Ok(next)
+}

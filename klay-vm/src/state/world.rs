@@ -1,0 +1,464 @@
+//! The accounts of a block while it is executed: the parent's state with what has changed so far.
+
+use std::sync::Arc;
+
+use klay_accounts::{AccountKey, CodeInfo, EMPTY_CODE_HASH, EMPTY_ROOT, Program, StateAccount, account::Kind};
+use klay_core::{Address, B256, Bytes, U256, keccak256, trie::Trie};
+use revm::{
+    Database,
+    bytecode::Bytecode,
+    primitives::{AddressMap, B256Map, HashMap, hash_map::Entry as MapEntry},
+    state::{Account, AccountExtension, AccountInfo, EvmStorageSlot},
+};
+
+use super::{
+    AccountSource, State, StateError,
+    snapshot::{Pending, bytecode},
+};
+use crate::{env::BlockHashes, spec::Level};
+
+/// Why the machine stopped before the end of a frame.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorldError {
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The time that was given is over.
+    #[error("time limit is reached")]
+    TimeLimit,
+}
+
+/// The accounts of a block in progress. The machine reads from it and, after each transaction, writes to it.
+#[derive(Debug)]
+pub struct World {
+    base: State,
+    level: Level,
+    hashes: Arc<dyn BlockHashes>,
+    entries: AddressMap<Entry>,
+    codes: B256Map<Bytecode>,
+    /// What was there before each change, while somebody may want it back.
+    undo: Option<Vec<Undo>>,
+    /// What the machine is told about accounts that are not empty although nonce, balance and code are.
+    keyed: AccountExtension,
+}
+
+/// One account.
+#[derive(Debug)]
+struct Entry {
+    /// The hashed address.
+    key: B256,
+    account: Option<StateAccount>,
+    /// Whether the parent's state has the account.
+    in_base: bool,
+    /// Whether the parent's storage is void.
+    wiped: bool,
+    dirty: bool,
+    /// Storage in the parent's state, opened when first asked for.
+    trie: Option<Trie>,
+    words: HashMap<U256, Word>,
+}
+
+/// One storage word.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    now: U256,
+    /// The parent's value; zero where storage is void.
+    base: U256,
+}
+
+#[derive(Debug)]
+enum Undo {
+    Account { address: Address, account: Option<StateAccount>, dirty: bool },
+    Word { address: Address, slot: U256, now: U256 },
+    Wipe { address: Address, words: HashMap<U256, Word>, wiped: bool },
+}
+
+impl World {
+    /// The accounts of `base`, for a block of `level`.
+    pub(crate) fn new(base: State, level: Level, hashes: Arc<dyn BlockHashes>) -> Self {
+        Self {
+            base,
+            level,
+            hashes,
+            entries: AddressMap::default(),
+            codes: B256Map::default(),
+            undo: None,
+            keyed: AccountExtension::copy_from_slice(&[1]),
+        }
+    }
+
+    /// The account as of now, read from the parent's state when it is met for the first time.
+    pub(crate) fn account(&mut self, address: Address) -> Result<Option<&StateAccount>, StateError> {
+        Ok(self.entry(address)?.account.as_ref())
+    }
+
+    /// The code of an account as of now.
+    pub(crate) fn code(&mut self, address: Address) -> Result<Bytecode, StateError> {
+        match self.account(address)?.map(|account| account.program.code_hash) {
+            Some(hash) => self.code_at(hash),
+            None => Ok(Bytecode::default()),
+        }
+    }
+
+    /// A storage word as of now.
+    pub(crate) fn word(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
+        let Self { base, entries, .. } = self;
+        let entry = load(base, entries, address)?;
+        if let Some(word) = entry.words.get(&slot) {
+            return Ok(word.now);
+        }
+        let value = entry.base_word(base, slot)?;
+        entry.words.insert(slot, Word { now: value, base: value });
+        Ok(value)
+    }
+
+    /// Whether storage is kept under the address, which keeps a contract from being made there since Shanghai.
+    pub(crate) fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
+        let entry = self.entry(address)?;
+        Ok(entry.account.as_ref().is_some_and(|account| account.program.storage_root != EMPTY_ROOT))
+    }
+
+    /// Version of the machine for which the code at `address` was made; none for absent accounts and users without
+    /// code.
+    pub(crate) fn vm_version(&mut self, address: Address) -> Result<Option<u8>, StateError> {
+        Ok(self.account(address)?.and_then(|account| {
+            (account.is_contract() || account.has_code()).then(|| account.program.code_info.vm_version())
+        }))
+    }
+
+    /// Changes an account; an absent one starts as `absent`. Empty ones stay until a transaction or the block ends.
+    pub(crate) fn change<R>(
+        &mut self,
+        address: Address,
+        absent: impl FnOnce() -> StateAccount,
+        change: impl FnOnce(&mut StateAccount) -> R,
+    ) -> Result<R, StateError> {
+        self.remember(address)?;
+        let entry = self.entry(address)?;
+        entry.dirty = true;
+        Ok(change(entry.account.get_or_insert_with(absent)))
+    }
+
+    /// Sets a storage word.
+    pub(crate) fn set_word(&mut self, address: Address, slot: U256, value: U256) -> Result<(), StateError> {
+        let now = self.word(address, slot)?;
+        if let Some(undo) = &mut self.undo {
+            undo.push(Undo::Word { address, slot, now });
+        }
+        let entry = self.entry(address)?;
+        entry.dirty = true;
+        if let Some(word) = entry.words.get_mut(&slot) {
+            word.now = value;
+        }
+        Ok(())
+    }
+
+    /// Forgets all storage of an account.
+    pub(crate) fn wipe_storage(&mut self, address: Address) -> Result<(), StateError> {
+        let keeps = self.undo.is_some();
+        let entry = self.entry(address)?;
+        let words = core::mem::take(&mut entry.words);
+        let wiped = core::mem::replace(&mut entry.wiped, true);
+        entry.dirty = true;
+        if let Some(account) = &mut entry.account {
+            account.program.storage_root = EMPTY_ROOT;
+        }
+        if keeps && let Some(undo) = &mut self.undo {
+            undo.push(Undo::Wipe { address, words, wiped });
+        }
+        Ok(())
+    }
+
+    /// Registers a code and gives its hash.
+    pub(crate) fn add_code(&mut self, code: Bytes) -> B256 {
+        if code.is_empty() {
+            return EMPTY_CODE_HASH;
+        }
+        let hash = keccak256(&code);
+        self.codes.entry(hash).or_insert_with(|| bytecode(code));
+        hash
+    }
+
+    /// Removes the account if nothing is in it.
+    pub(crate) fn remove_if_empty(&mut self, address: Address) -> Result<(), StateError> {
+        if self.account(address)?.is_some_and(StateAccount::is_empty) {
+            self.remove(address)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a transaction has left in the machine's journal for one account.
+    ///
+    /// `placeholder` says that an absent account was called as a precompiled contract first, which makes it a contract.
+    ///
+    /// Source: spec 40, section 4.9.
+    pub(crate) fn apply(&mut self, address: Address, after: Account, placeholder: bool) -> Result<(), StateError> {
+        if !after.is_touched() {
+            return Ok(());
+        }
+        if after.is_selfdestructed() {
+            return self.remove(address);
+        }
+        let Account { info, storage, status, .. } = after;
+        let level = self.level;
+        if status.contains(revm::state::AccountStatus::Created) {
+            self.remember(address)?;
+            self.wipe_storage(address)?;
+            self.note_code(&info);
+            let program = Program { code_hash: info.code_hash, code_info: level.code_info(), ..Program::default() };
+            let entry = self.entry(address)?;
+            entry.account = Some(StateAccount::contract(info.nonce, info.balance, program));
+        } else {
+            self.write_info(address, info, placeholder)?;
+        }
+        for (slot, word) in storage {
+            self.write_word(address, slot, &word)?;
+        }
+        self.remove_if_empty(address)
+    }
+
+    /// A place to come back to.
+    pub(crate) fn checkpoint(&mut self) -> usize {
+        self.undo.get_or_insert_default().len()
+    }
+
+    /// Undoes every change since `checkpoint`.
+    pub(crate) fn revert(&mut self, checkpoint: usize) {
+        let Some(log) = &mut self.undo else { return };
+        for undo in log.drain(checkpoint.min(log.len())..).rev() {
+            let Some(entry) = self.entries.get_mut(undo.address()) else { continue };
+            match undo {
+                Undo::Account { account, dirty, .. } => {
+                    entry.account = account;
+                    entry.dirty = dirty;
+                }
+                Undo::Word { slot, now, .. } => {
+                    if let Some(word) = entry.words.get_mut(&slot) {
+                        word.now = now;
+                    }
+                }
+                Undo::Wipe { words, wiped, .. } => {
+                    entry.words = words;
+                    entry.wiped = wiped;
+                }
+            }
+        }
+    }
+
+    /// The state with everything that has changed.
+    pub(crate) fn finish(self) -> Result<State, StateError> {
+        let Self { base, entries, codes, .. } = self;
+        let mut changes = Vec::new();
+        let mut made = Pending::default();
+        for entry in entries.into_values().filter(|entry| entry.dirty) {
+            let in_base = entry.in_base;
+            match entry.sealed(&base, &mut made)? {
+                (key, Some(account)) => {
+                    if let Some(code) = codes.get(&account.program.code_hash) {
+                        made.codes.insert(account.program.code_hash, code.clone());
+                    }
+                    changes.push((key, Some(account.encode())));
+                }
+                (key, None) if in_base => changes.push((key, None)),
+                (_, None) => {}
+            }
+        }
+        changes.sort_unstable_by_key(|(key, _)| *key);
+        base.changed(&changes, made)
+    }
+
+    fn entry(&mut self, address: Address) -> Result<&mut Entry, StateError> {
+        load(&self.base, &mut self.entries, address)
+    }
+
+    fn remember(&mut self, address: Address) -> Result<(), StateError> {
+        if self.undo.is_none() {
+            return Ok(());
+        }
+        let entry = self.entry(address)?;
+        let undo = Undo::Account { address, account: entry.account.clone(), dirty: entry.dirty };
+        self.undo.get_or_insert_default().push(undo);
+        Ok(())
+    }
+
+    fn remove(&mut self, address: Address) -> Result<(), StateError> {
+        self.remember(address)?;
+        self.wipe_storage(address)?;
+        self.entry(address)?.account = None;
+        Ok(())
+    }
+
+    /// Writes nonce, balance and code of an account that was not created by a contract creation.
+    fn write_info(&mut self, address: Address, info: AccountInfo, placeholder: bool) -> Result<(), StateError> {
+        let code_info = self.level.code_info();
+        let had_code = self.account(address)?.map_or(EMPTY_CODE_HASH, |account| account.program.code_hash);
+        if info.code_hash != had_code {
+            self.note_code(&info);
+        } else if self.account(address)?.is_none() && info.is_empty() {
+            return Ok(());
+        }
+        let absent = || match placeholder {
+            true => StateAccount::contract(0, U256::ZERO, Program { code_info, ..Program::default() }),
+            false => StateAccount::default(),
+        };
+        self.change(address, absent, |account| {
+            account.nonce = info.nonce;
+            account.balance = info.balance;
+            if account.program.code_hash != info.code_hash {
+                account.program.code_hash = info.code_hash;
+                // The only code that changes is the delegation of a user: spec 40, section 1.12.
+                let delegates = info.code_hash != EMPTY_CODE_HASH;
+                account.program.code_info = if delegates { CodeInfo::ISTANBUL } else { CodeInfo::GENESIS };
+            }
+        })
+    }
+
+    fn write_word(&mut self, address: Address, slot: U256, word: &EvmStorageSlot) -> Result<(), StateError> {
+        if word.is_changed() { self.set_word(address, slot, word.present_value()) } else { Ok(()) }
+    }
+
+    fn note_code(&mut self, info: &AccountInfo) {
+        if let Some(code) = &info.code
+            && info.code_hash != EMPTY_CODE_HASH
+        {
+            self.codes.entry(info.code_hash).or_insert_with(|| code.clone());
+        }
+    }
+
+    fn code_at(&self, hash: B256) -> Result<Bytecode, StateError> {
+        let code = match self.codes.get(&hash) {
+            Some(code) => code.clone(),
+            None => self.base.bytecode(&hash)?,
+        };
+        // What looks like a delegation is ordinary code to the machine before Prague.
+        if code.is_eip7702() && !self.level.is_since(Level::Prague) {
+            return Ok(Bytecode::new_legacy(code.original_bytes()));
+        }
+        Ok(code)
+    }
+}
+
+impl Entry {
+    /// The parent's word in a slot, zero where storage is void.
+    fn base_word(&mut self, base: &State, slot: U256) -> Result<U256, StateError> {
+        if self.wiped {
+            return Ok(U256::ZERO);
+        }
+        let Some(account) = &self.account else { return Ok(U256::ZERO) };
+        let root = account.program.storage_root;
+        if root == EMPTY_ROOT {
+            return Ok(U256::ZERO);
+        }
+        let trie = self.trie.get_or_insert_with(|| base.storage_trie(root));
+        base.word(trie, &keccak256(B256::from(slot)))
+    }
+
+    /// The leaf to write, with the storage root brought up to date; `None` to delete.
+    fn sealed(self, base: &State, made: &mut Pending) -> Result<(B256, Option<StateAccount>), StateError> {
+        let Some(mut account) = self.account else { return Ok((self.key, None)) };
+        let wiped = self.wiped;
+        let mut changes: Vec<_> = self
+            .words
+            .into_iter()
+            .filter(|(_, word)| word.now != if wiped { U256::ZERO } else { word.base })
+            .map(|(slot, word)| (keccak256(B256::from(slot)), encode_word(word.now)))
+            .collect();
+        if !changes.is_empty() {
+            changes.sort_unstable_by_key(|(key, _)| *key);
+            let before = match self.trie {
+                Some(trie) if !wiped => trie,
+                _ => base.storage_trie(account.program.storage_root),
+            };
+            let after = base.changed_storage(&before, &changes)?;
+            account.program.storage_root = after.root();
+            if !after.is_empty() {
+                made.tries.insert(account.program.storage_root, after);
+            }
+        }
+        Ok((self.key, Some(account)))
+    }
+}
+
+impl Undo {
+    const fn address(&self) -> &Address {
+        match self {
+            Self::Account { address, .. } | Self::Word { address, .. } | Self::Wipe { address, .. } => address,
+        }
+    }
+}
+
+fn load<'e>(
+    base: &State,
+    entries: &'e mut AddressMap<Entry>,
+    address: Address,
+) -> Result<&'e mut Entry, StateError> {
+    match entries.entry(address) {
+        MapEntry::Occupied(entry) => Ok(entry.into_mut()),
+        MapEntry::Vacant(place) => {
+            let key = keccak256(address);
+            let account = base.account_at(&key)?;
+            let in_base = account.is_some();
+            Ok(place.insert(Entry {
+                key,
+                account,
+                in_base,
+                wiped: false,
+                dirty: false,
+                trie: None,
+                words: HashMap::default(),
+            }))
+        }
+    }
+}
+
+/// The value of a storage leaf; none for zero, which is not stored.
+fn encode_word(word: U256) -> Option<Vec<u8>> {
+    (!word.is_zero()).then(|| rlp::encode(&word.to_be_bytes_trimmed_vec()).into())
+}
+
+impl Database for World {
+    type Error = WorldError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, WorldError> {
+        let Self { base, entries, keyed, .. } = self;
+        let Some(account) = &load(base, entries, address)?.account else { return Ok(None) };
+        let has_code = account.has_code();
+        Ok(Some(AccountInfo {
+            balance: account.balance,
+            nonce: account.nonce,
+            code_hash: account.program.code_hash,
+            account_id: None,
+            code: (!has_code).then(Bytecode::default),
+            extension: match account.kind == Kind::Eoa && account.key != AccountKey::Legacy {
+                true => keyed.clone(),
+                false => AccountExtension::new(),
+            },
+        }))
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, WorldError> {
+        Ok(self.code_at(hash)?)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, WorldError> {
+        Ok(self.word(address, slot)?)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, WorldError> {
+        Ok(self.hashes.block_hash(number).unwrap_or_default())
+    }
+}
+
+impl AccountSource for World {
+    fn read_account<R>(
+        &self,
+        address: Address,
+        read: impl FnOnce(Option<&StateAccount>) -> R,
+    ) -> Result<R, StateError> {
+        match self.entries.get(&address) {
+            Some(entry) => Ok(read(entry.account.as_ref())),
+            None => self.base.read_account(address, read),
+        }
+    }
+}
