@@ -1,15 +1,24 @@
 //! From transactions to receipts and a state root.
 
+mod fees;
+mod system;
+
+use klay_accounts::StateAccount;
 use klay_core::{
     Address, B256, Bloom, Bytes, U256,
-    block::Receipt,
+    block::{Log, Receipt},
     tx::{FeeMode, RecoveredTx},
 };
 
 use crate::{
     env::BlockContext,
     error::TxError,
-    state::{State, StateError},
+    machine::{Deadline, Klvm, Meter, status_of},
+    payload::{Effect, ExecutablePayload},
+    spec::Level,
+    state::{State, StateError, World, WorldError},
+    transition::{Action, Message},
+    validate,
 };
 
 /// What one transaction did.
@@ -19,7 +28,7 @@ pub struct Executed {
     pub receipt: Receipt,
     /// Price per gas that was charged, in peb.
     pub effective_gas_price: U256,
-    /// Sum of the computation cost of all instructions.
+    /// Sum of the computation cost of all instructions; 0 where the gas limit is so low that it need not be counted.
     pub computation_cost: u64,
     /// Return data or revert data of the outermost frame.
     pub output: Bytes,
@@ -42,21 +51,41 @@ pub struct BlockResult {
 
 /// Where a block stood: see [`BlockExecutor::revert`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkpoint(usize);
+#[must_use]
+pub struct Checkpoint {
+    changes: usize,
+    transactions: usize,
+    gas_used: u64,
+}
 
 /// Executes the transactions of one block over the state of its parent.
 ///
-/// Order: [`Self::begin`], [`Self::execute`] for each transaction, credits and other writes, [`Self::finish`].
+/// Order: [`Self::begin`], [`Self::execute`] for each transaction, credits and other writes, [`Self::finish`]. The
+/// machine inside is bound to its thread.
 #[derive(Debug)]
 pub struct BlockExecutor {
-    state: State,
+    klvm: Klvm,
     ctx: BlockContext,
+    deadline: Option<Deadline>,
+    receipts: Vec<Receipt>,
+    gas_prices: Vec<U256>,
+    gas_used: u64,
 }
 
 impl BlockExecutor {
     /// An executor over `state`, the state after the parent block.
-    pub const fn new(state: State, ctx: BlockContext) -> Self {
-        Self { state, ctx }
+    pub fn new(state: State, ctx: BlockContext) -> Self {
+        let world = World::new(state, Level::of(ctx.rules), ctx.hashes.clone());
+        let klvm = Klvm::new(&ctx, world, ());
+        Self { klvm, ctx, deadline: None, receipts: Vec::new(), gas_prices: Vec::new(), gas_used: 0 }
+    }
+
+    /// Limits the time for building: a transaction that runs when the deadline passes fails with
+    /// [`TxError::TimeLimit`] and is undone. Never to be used for verifying.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(deadline);
+        self
     }
 
     /// The block's context.
@@ -64,112 +93,151 @@ impl BlockExecutor {
         &self.ctx
     }
 
-    /// What happens before the first transaction: from Prague the parent's hash is handed to the history contract.
-    ///
-    /// # Errors
-    /// If the state cannot be read. A failure of the contract is ignored, as in the reference client.
-    pub fn begin(&mut self, _parent_hash: B256) -> Result<(), StateError> {
-        todo!()
-    }
-
     /// Executes one transaction.
     ///
     /// # Errors
     /// If the transaction cannot be part of this block. Nothing has changed then, and the next can be tried.
-    pub fn execute<F: FeeMode>(&mut self, _tx: &RecoveredTx<F>) -> Result<Executed, TxError> {
-        todo!()
+    pub fn execute<F: FeeMode, P: ExecutablePayload>(&mut self, tx: &RecoveredTx<F, P>) -> Result<Executed, TxError> {
+        let (rules, level) = (self.ctx.rules, self.klvm.0.ctx.chain.level);
+        let view = tx.view();
+        let (sender, payer) = (tx.sender(), tx.payer());
+        let effect = validate::effect(tx.tx());
+
+        let world = self.klvm.world();
+        let (account_nonce, sender_balance) =
+            world.account(sender)?.map_or((0, U256::ZERO), |account| (account.nonce, account.balance));
+        let payer_balance = match payer == sender {
+            true => sender_balance,
+            false => world.account(payer)?.map_or(U256::ZERO, |account| account.balance),
+        };
+        validate::static_rules(tx)?;
+        validate::state_rules(tx, world)?;
+        let intrinsic = validate::intrinsic_gas(tx, rules)?;
+        let sender_gas = validate::authorize_sender(tx, world, rules)?;
+        let payer_gas = validate::authorize_payer(tx, world, rules)?;
+        if !validate::is_active(view.tx_type, rules) {
+            return Err(TxError::TypeNotSupported);
+        }
+        let intrinsic = intrinsic.with_signatures(sender_gas, payer_gas)?;
+        validate::nonce(account_nonce, view.nonce)?;
+        validate::prices_and_lists(&view, rules, self.ctx.base_fee, self.ctx.blob_base_fee)?;
+
+        let gas_price = view.effective_gas_price(self.ctx.base_fee, rules);
+        let funds = fees::Funds { sender: sender_balance, payer: payer_balance, is_one: payer == sender };
+        let prepaid = fees::buy_gas(tx.tx(), &view, gas_price, funds, &self.ctx)?;
+        intrinsic.check(view.gas_limit)?;
+        if view.value > sender_balance - prepaid.sender {
+            return Err(TxError::InsufficientBalance);
+        }
+        validate::init_code_size(&view, rules)?;
+
+        let action = match effect {
+            Effect::Call => Action::Call { to: view.to.unwrap_or_default(), is_warm: !view.reports_no_recipient() },
+            Effect::Create => Action::Create,
+            Effect::UpdateKey(_) | Effect::Nothing => Action::Nothing,
+        };
+        let message = Message {
+            sender,
+            payer,
+            action,
+            nonce: view.nonce,
+            value: view.value,
+            input: if action == Action::Nothing { Bytes::new() } else { Bytes::copy_from_slice(view.input) },
+            gas_limit: view.gas_limit,
+            gas_price,
+            intrinsic,
+            access_list: view.access_list,
+            authorizations: view.authorization_list.unwrap_or_default(),
+            blob_hashes: view.blob_hashes,
+            prepaid,
+            fee_receiver: self.ctx.fee_receiver(),
+        };
+        self.klvm.0.ctx.chain.meter = Meter::limited(level, view.gas_limit, false).with_deadline(self.deadline.clone());
+        let outcome = self.klvm.transit(&message, |amount| fees::split(tx.tx(), amount), Klvm::run);
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.klvm.reset();
+                return Err(match error {
+                    WorldError::TimeLimit => TxError::TimeLimit,
+                    WorldError::State(error) => TxError::State(error),
+                });
+            }
+        };
+        self.klvm.commit()?;
+        if let Effect::UpdateKey(key) = effect {
+            let key = validate::decode_key(key)?;
+            self.klvm.world().change(sender, StateAccount::default, |account| account.update_key(&key))??;
+        }
+
+        let status = status_of(outcome.result);
+        let contract_address = view.reports_no_recipient().then(|| sender.create(view.nonce));
+        let receipt = Receipt {
+            status,
+            gas_used: outcome.gas_used,
+            bloom: bloom(&outcome.logs),
+            logs: outcome.logs,
+            tx_hash: tx.hash(),
+            contract_address,
+        };
+        self.gas_used += receipt.gas_used;
+        self.gas_prices.push(gas_price);
+        self.receipts.push(receipt.clone());
+        Ok(Executed { receipt, effective_gas_price: gas_price, computation_cost: outcome.cost, output: outcome.output })
     }
 
     /// A place to come back to, so that a group of transactions can be dropped as a whole.
     pub fn checkpoint(&mut self) -> Checkpoint {
-        todo!()
+        Checkpoint {
+            changes: self.klvm.world().checkpoint(),
+            transactions: self.receipts.len(),
+            gas_used: self.gas_used,
+        }
     }
 
     /// Undoes everything since `checkpoint`.
-    pub fn revert(&mut self, _checkpoint: Checkpoint) {
-        todo!()
-    }
-
-    /// Balance of `address` as of now, in peb.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn balance(&mut self, _address: Address) -> Result<U256, StateError> {
-        todo!()
-    }
-
-    /// Nonce of `address` as of now.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn nonce(&mut self, _address: Address) -> Result<u64, StateError> {
-        todo!()
-    }
-
-    /// Code of `address` as of now.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn code(&mut self, _address: Address) -> Result<Bytes, StateError> {
-        todo!()
-    }
-
-    /// A storage word as of now.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn storage(&mut self, _address: Address, _slot: B256) -> Result<U256, StateError> {
-        todo!()
-    }
-
-    /// Adds `amount` peb to an account, creating it as an EOA.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn credit(&mut self, _address: Address, _amount: U256) -> Result<(), StateError> {
-        todo!()
-    }
-
-    /// Sets a balance, in peb, creating the account as an EOA.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn set_balance(&mut self, _address: Address, _balance: U256) -> Result<(), StateError> {
-        todo!()
-    }
-
-    /// Sets a code as the node does it for system contracts: an absent account becomes a contract with nonce 0 and
-    /// code info 0.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn set_code(&mut self, _address: Address, _code: Bytes) -> Result<(), StateError> {
-        todo!()
-    }
-
-    /// Sets a storage word, creating the account as in [`Self::set_code`].
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub fn set_storage(&mut self, _address: Address, _slot: B256, _value: U256) -> Result<(), StateError> {
-        todo!()
+    pub fn revert(&mut self, checkpoint: Checkpoint) {
+        self.klvm.world().revert(checkpoint.changes);
+        self.receipts.truncate(checkpoint.transactions);
+        self.gas_prices.truncate(checkpoint.transactions);
+        self.gas_used = checkpoint.gas_used;
     }
 
     /// The gas used so far.
-    pub fn gas_used(&self) -> u64 {
-        todo!()
+    pub const fn gas_used(&self) -> u64 {
+        self.gas_used
     }
 
     /// The receipts so far.
     pub fn receipts(&self) -> &[Receipt] {
-        todo!()
+        &self.receipts
     }
 
-    /// Deletes empty accounts and computes the root.
+    /// Effective gas prices so far, one for each receipt, in peb.
+    pub fn gas_prices(&self) -> &[U256] {
+        &self.gas_prices
+    }
+
+    /// Computes the root.
     ///
     /// # Errors
     /// If the state cannot be read.
     pub fn finish(self) -> Result<BlockResult, StateError> {
-        todo!()
+        let bloom = self.receipts.iter().fold(Bloom::ZERO, |union, receipt| union | receipt.bloom);
+        Ok(BlockResult {
+            state: self.klvm.into_world().finish()?,
+            receipts: self.receipts,
+            gas_prices: self.gas_prices,
+            gas_used: self.gas_used,
+            bloom,
+        })
     }
+}
+
+fn bloom(logs: &[Log]) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    for log in logs {
+        bloom.accrue_log(log);
+    }
+    bloom
 }

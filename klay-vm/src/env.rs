@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use klay_core::{Address, B256, Rules, U256, block::Header};
+use klay_core::{Address, B256, Fork, Rules, U256, block::Header};
 
 /// Hashes of earlier blocks, for the BLOCKHASH instruction.
 pub trait BlockHashes: Debug + Send + Sync {
@@ -84,6 +84,18 @@ impl BlockContext {
             deferred_tx_fee: true,
             hashes: Arc::new(NoHashes),
             ethereum_rules: false,
+        }
+    }
+
+    /// Who gets the fee of each transaction at once: nobody where fees are deferred, before Magma the proposer, then
+    /// the reward address.
+    pub(crate) const fn fee_receiver(&self) -> Option<Address> {
+        if self.deferred_tx_fee {
+            None
+        } else if self.rules.has(Fork::Magma) {
+            Some(self.rewardbase)
+        } else {
+            Some(self.coinbase)
         }
     }
 

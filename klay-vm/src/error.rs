@@ -1,7 +1,7 @@
 //! Why a transaction cannot be part of a block.
 
-use klay_accounts as _;
-use klay_core::U256;
+use klay_accounts::{AuthorizeError, KeyError};
+use klay_core::{U256, tx::gas::GasError};
 
 use crate::state::StateError;
 
@@ -60,11 +60,11 @@ pub enum TxError {
     #[error("invalid fee payer: {0}")]
     FeePayer(#[source] AuthorityError),
     /// The new account key may not replace the present one.
-    #[error("{0}")]
-    Key(#[source] KeyError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Gas does not fit 64 bits.
-    #[error("gas uint64 overflow")]
-    GasOverflow,
+    #[error(transparent)]
+    Gas(#[from] GasError),
     /// The nonce was used.
     #[error("nonce too low")]
     NonceTooLow {
@@ -164,18 +164,13 @@ pub enum TxError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
-    /// A legacy or Ethereum transaction of an account with another key.
-    #[error("a legacy transaction must be with a legacy account key")]
-    LegacyKeyRequired,
+    /// A legacy or Ethereum transaction of an account with another key, or a key whose signatures have no price.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The account's key does not accept the signers.
-    #[error("invalid account key")]
-    InvalidAccountKey,
+    #[error(transparent)]
+    Refused(#[from] AuthorizeError),
 }
-
-/// Why a key may not replace another. To be replaced by the error of klay-accounts.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("key is not serializable")]
-pub struct KeyError;
 
 impl TxError {
     /// What a proposer does with the transaction.

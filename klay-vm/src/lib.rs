@@ -5,13 +5,17 @@ pub mod call;
 pub mod env;
 pub mod error;
 pub mod machine;
+pub mod payload;
 mod precompile;
 pub mod spec;
 pub mod state;
+mod transition;
 pub mod validate;
 
 pub use block::{BlockExecutor, BlockResult, Executed};
 pub use call::{CallError, CallOutcome, CallRequest};
 pub use env::{BlockContext, BlockHashes, NoHashes};
 pub use error::{Disposition, TxError};
-pub use state::{State, StateError};
+pub use machine::Deadline;
+pub use payload::{Effect, ExecutablePayload, Recipient};
+pub use state::{AccountSource, State, StateError};

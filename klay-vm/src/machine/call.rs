@@ -6,9 +6,7 @@ use klay_core::Bytes;
 use revm::{
     context::JournalTr,
     handler::FrameResult,
-    interpreter::{
-        CallInputs, CallOutcome, CallScheme, CallValue, Gas, InstructionResult, InterpreterResult,
-    },
+    interpreter::{CallInputs, CallOutcome, CallScheme, CallValue, Gas, InstructionResult, InterpreterResult},
     primitives::constants::CALL_STACK_LIMIT,
 };
 

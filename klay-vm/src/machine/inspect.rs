@@ -29,13 +29,7 @@ impl<INSP: Inspector<KlvmContext, EthInterpreter>> InspectorEvmTr for Klvm<INSP>
 
     fn all_inspector(
         &self,
-    ) -> (
-        &Self::Context,
-        &Self::Instructions,
-        &Self::Precompiles,
-        &FrameStack<Self::Frame>,
-        &Self::Inspector,
-    ) {
+    ) -> (&Self::Context, &Self::Instructions, &Self::Precompiles, &FrameStack<Self::Frame>, &Self::Inspector) {
         let Evm { ctx, inspector, instruction, precompiles, frame_stack } = &self.0;
         (ctx, instruction, precompiles, frame_stack, inspector)
     }

@@ -4,13 +4,11 @@
 
 use std::sync::Arc;
 
-use revm::{
-    interpreter::{
-        InstructionResult, Interpreter, InterpreterAction,
-        instructions::{GasTable, InstructionTable},
-        interpreter::EthInterpreter,
-        interpreter_types::{Jumps, LoopControl},
-    },
+use revm::interpreter::{
+    InstructionResult, Interpreter, InterpreterAction,
+    instructions::{GasTable, InstructionTable},
+    interpreter::EthInterpreter,
+    interpreter_types::{Jumps, LoopControl},
 };
 
 use super::{KlvmContext, MachineError, halt::COST_LIMIT};

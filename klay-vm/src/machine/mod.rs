@@ -18,10 +18,7 @@ use klay_accounts::AccountKey;
 use klay_core::{Address, Rules, U256};
 use revm::{
     Context, Inspector, Journal,
-    context::{
-        BlockEnv, CfgEnv, ContextError, ContextTr, Evm, FrameStack, JournalTr,
-        result::FromStringError,
-    },
+    context::{BlockEnv, CfgEnv, ContextError, ContextTr, Evm, FrameStack, JournalTr, result::FromStringError},
     handler::{
         EthFrame, EvmTr, FrameInitOrResult, FrameResult, ItemOrResult,
         evm::{ContextDbError, FrameInitResult},
@@ -282,7 +279,10 @@ impl<INSP> EvmTr for Klvm<INSP> {
     }
 
     /// Begins a frame: Klaytn's rules first, then revm's.
-    fn frame_init(&mut self, mut init: FrameInit) -> Result<FrameInitResult<'_, Self::Frame>, ContextDbError<KlvmContext>> {
+    fn frame_init(
+        &mut self,
+        mut init: FrameInit,
+    ) -> Result<FrameInitResult<'_, Self::Frame>, ContextDbError<KlvmContext>> {
         let ctx = &mut self.0.ctx;
         let early = match &mut init.frame_input {
             FrameInput::Call(inputs) => call::before(ctx, init.depth, inputs)?.map(|r| call::ended(inputs, r)),
@@ -299,20 +299,15 @@ impl<INSP> EvmTr for Klvm<INSP> {
     fn frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<KlvmContext>> {
         let Evm { ctx, instruction, frame_stack, .. } = &mut self.0;
         let frame = frame_stack.get();
-        let action =
-            meter::run(&mut frame.interpreter, instruction.instruction_table(), instruction.gas_table(), ctx)?;
+        let action = meter::run(&mut frame.interpreter, instruction.instruction_table(), instruction.gas_table(), ctx)?;
         end_or_suspend(frame, ctx, action)
     }
 
     /// Hands the result of an ended frame to the frame above.
-    fn frame_return_result(
-        &mut self,
-        result: FrameResult,
-    ) -> Result<Option<FrameResult>, ContextDbError<KlvmContext>> {
+    fn frame_return_result(&mut self, result: FrameResult) -> Result<Option<FrameResult>, ContextDbError<KlvmContext>> {
         self.0.ctx.take_error()?;
         let is_ok = result.instruction_result().is_ok();
-        let kept_refund =
-            (result.instruction_result() == EF_CODE_KEPT).then(|| result.gas().refunded());
+        let kept_refund = (result.instruction_result() == EF_CODE_KEPT).then(|| result.gas().refunded());
         let last = self.0.frame_return_result(result)?;
         if !is_ok {
             call::forget_reverted_placeholders(&mut self.0.ctx);

@@ -228,9 +228,9 @@ impl Builtin {
             Self::BlsMapG1 => precompile::bls12_381::map_fp_to_g1::map_fp_to_g1(input, GAS),
             Self::BlsMapG2 => precompile::bls12_381::map_fp2_to_g2::map_fp2_to_g2(input, GAS),
             Self::P256Verify => precompile::secp256r1::p256_verify_osaka(input, GAS),
-            Self::VmLog | Self::FeePayer | Self::ValidateSender => Err(precompile::PrecompileHalt::other_static(
-                "needs a context",
-            )),
+            Self::VmLog | Self::FeePayer | Self::ValidateSender => {
+                Err(precompile::PrecompileHalt::other_static("needs a context"))
+            }
         }
     }
 }

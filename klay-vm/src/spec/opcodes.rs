@@ -61,92 +61,92 @@ const MID: Steps = &[(G, 8)];
 const CODE_READ: Steps = &[(G, 700), (K, 100)];
 
 const ROWS: &[Row] = &[
-    op(0x00, 0, 0, ZERO, ZERO),                                          // STOP
-    op(0x01, 2, 1, VERY_LOW, &[(G, 150)]),                               // ADD
-    op(0x02, 2, 1, LOW, &[(G, 200)]),                                    // MUL
-    op(0x03, 2, 1, VERY_LOW, &[(G, 219)]),                               // SUB
-    op(0x04, 2, 1, LOW, &[(G, 404)]),                                    // DIV
-    op(0x05, 2, 1, LOW, &[(G, 739), (C, 360)]),                          // SDIV
-    op(0x06, 2, 1, LOW, &[(G, 812), (C, 320)]),                          // MOD
-    op(0x07, 2, 1, LOW, &[(G, 560)]),                                    // SMOD
-    op(0x08, 3, 1, MID, &[(G, 3349), (I, 1410), (C, 360)]),              // ADDMOD
-    op(0x09, 3, 1, MID, &[(G, 4757), (I, 1760), (C, 700)]),              // MULMOD
-    op(0x0a, 2, 1, ZERO, &[(G, 5000), (C, 720)]),                        // EXP
-    op(0x0b, 2, 1, LOW, &[(G, 481)]),                                    // SIGNEXTEND
-    op(0x10, 2, 1, VERY_LOW, &[(G, 201)]),                               // LT
-    op(0x11, 2, 1, VERY_LOW, &[(G, 264)]),                               // GT
-    op(0x12, 2, 1, VERY_LOW, &[(G, 176)]),                               // SLT
-    op(0x13, 2, 1, VERY_LOW, &[(G, 222)]),                               // SGT
-    op(0x14, 2, 1, VERY_LOW, &[(G, 220)]),                               // EQ
-    op(0x15, 1, 1, VERY_LOW, &[(G, 165)]),                               // ISZERO
-    op(0x16, 2, 1, VERY_LOW, &[(G, 288)]),                               // AND
-    op(0x17, 2, 1, VERY_LOW, &[(G, 160)]),                               // OR
-    op(0x18, 2, 1, VERY_LOW, &[(G, 657), (I, 454)]),                     // XOR
-    op(0x19, 1, 1, VERY_LOW, &[(G, 1289), (I, 364)]),                    // NOT
-    op(0x1a, 2, 1, VERY_LOW, &[(G, 589)]),                               // BYTE
-    op(0x1b, 2, 1, VERY_LOW, &[(G, 1603), (I, 478)]),                    // SHL
-    op(0x1c, 2, 1, VERY_LOW, &[(G, 1346), (I, 498)]),                    // SHR
-    op(0x1d, 2, 1, VERY_LOW, &[(G, 1815), (I, 834)]),                    // SAR
-    op(0x1e, 1, 1, LOW, ZERO).since(O),                                  // CLZ
-    op(0x20, 2, 1, &[(G, 30)], &[(G, 2465), (C, 560)]),                  // SHA3
-    op(0x30, 0, 1, BASE, &[(G, 284)]),                                   // ADDRESS
-    op(0x31, 1, 1, &[(G, 400), (I, 700), (K, 100)], &[(G, 1407)]),       // BALANCE
-    op(0x32, 0, 1, BASE, &[(G, 210)]),                                   // ORIGIN
-    op(0x33, 0, 1, BASE, &[(G, 188)]),                                   // CALLER
-    op(0x34, 0, 1, BASE, &[(G, 149)]),                                   // CALLVALUE
-    op(0x35, 1, 1, VERY_LOW, &[(G, 596)]),                               // CALLDATALOAD
-    op(0x36, 0, 1, BASE, &[(G, 194)]),                                   // CALLDATASIZE
-    op(0x37, 3, 0, VERY_LOW, &[(G, 100)]),                               // CALLDATACOPY
-    op(0x38, 0, 1, BASE, &[(G, 145)]),                                   // CODESIZE
-    op(0x39, 3, 0, VERY_LOW, &[(G, 898)]),                               // CODECOPY
-    op(0x3a, 0, 1, BASE, &[(G, 131)]),                                   // GASPRICE
-    op(0x3b, 1, 1, CODE_READ, &[(G, 1481)]),                             // EXTCODESIZE
-    op(0x3c, 4, 0, CODE_READ, &[(G, 1000)]),                             // EXTCODECOPY
-    op(0x3d, 0, 1, BASE, &[(G, 10)]),                                    // RETURNDATASIZE
-    op(0x3e, 3, 0, VERY_LOW, &[(G, 40)]),                                // RETURNDATACOPY
+    op(0x00, 0, 0, ZERO, ZERO),                                              // STOP
+    op(0x01, 2, 1, VERY_LOW, &[(G, 150)]),                                   // ADD
+    op(0x02, 2, 1, LOW, &[(G, 200)]),                                        // MUL
+    op(0x03, 2, 1, VERY_LOW, &[(G, 219)]),                                   // SUB
+    op(0x04, 2, 1, LOW, &[(G, 404)]),                                        // DIV
+    op(0x05, 2, 1, LOW, &[(G, 739), (C, 360)]),                              // SDIV
+    op(0x06, 2, 1, LOW, &[(G, 812), (C, 320)]),                              // MOD
+    op(0x07, 2, 1, LOW, &[(G, 560)]),                                        // SMOD
+    op(0x08, 3, 1, MID, &[(G, 3349), (I, 1410), (C, 360)]),                  // ADDMOD
+    op(0x09, 3, 1, MID, &[(G, 4757), (I, 1760), (C, 700)]),                  // MULMOD
+    op(0x0a, 2, 1, ZERO, &[(G, 5000), (C, 720)]),                            // EXP
+    op(0x0b, 2, 1, LOW, &[(G, 481)]),                                        // SIGNEXTEND
+    op(0x10, 2, 1, VERY_LOW, &[(G, 201)]),                                   // LT
+    op(0x11, 2, 1, VERY_LOW, &[(G, 264)]),                                   // GT
+    op(0x12, 2, 1, VERY_LOW, &[(G, 176)]),                                   // SLT
+    op(0x13, 2, 1, VERY_LOW, &[(G, 222)]),                                   // SGT
+    op(0x14, 2, 1, VERY_LOW, &[(G, 220)]),                                   // EQ
+    op(0x15, 1, 1, VERY_LOW, &[(G, 165)]),                                   // ISZERO
+    op(0x16, 2, 1, VERY_LOW, &[(G, 288)]),                                   // AND
+    op(0x17, 2, 1, VERY_LOW, &[(G, 160)]),                                   // OR
+    op(0x18, 2, 1, VERY_LOW, &[(G, 657), (I, 454)]),                         // XOR
+    op(0x19, 1, 1, VERY_LOW, &[(G, 1289), (I, 364)]),                        // NOT
+    op(0x1a, 2, 1, VERY_LOW, &[(G, 589)]),                                   // BYTE
+    op(0x1b, 2, 1, VERY_LOW, &[(G, 1603), (I, 478)]),                        // SHL
+    op(0x1c, 2, 1, VERY_LOW, &[(G, 1346), (I, 498)]),                        // SHR
+    op(0x1d, 2, 1, VERY_LOW, &[(G, 1815), (I, 834)]),                        // SAR
+    op(0x1e, 1, 1, LOW, ZERO).since(O),                                      // CLZ
+    op(0x20, 2, 1, &[(G, 30)], &[(G, 2465), (C, 560)]),                      // SHA3
+    op(0x30, 0, 1, BASE, &[(G, 284)]),                                       // ADDRESS
+    op(0x31, 1, 1, &[(G, 400), (I, 700), (K, 100)], &[(G, 1407)]),           // BALANCE
+    op(0x32, 0, 1, BASE, &[(G, 210)]),                                       // ORIGIN
+    op(0x33, 0, 1, BASE, &[(G, 188)]),                                       // CALLER
+    op(0x34, 0, 1, BASE, &[(G, 149)]),                                       // CALLVALUE
+    op(0x35, 1, 1, VERY_LOW, &[(G, 596)]),                                   // CALLDATALOAD
+    op(0x36, 0, 1, BASE, &[(G, 194)]),                                       // CALLDATASIZE
+    op(0x37, 3, 0, VERY_LOW, &[(G, 100)]),                                   // CALLDATACOPY
+    op(0x38, 0, 1, BASE, &[(G, 145)]),                                       // CODESIZE
+    op(0x39, 3, 0, VERY_LOW, &[(G, 898)]),                                   // CODECOPY
+    op(0x3a, 0, 1, BASE, &[(G, 131)]),                                       // GASPRICE
+    op(0x3b, 1, 1, CODE_READ, &[(G, 1481)]),                                 // EXTCODESIZE
+    op(0x3c, 4, 0, CODE_READ, &[(G, 1000)]),                                 // EXTCODECOPY
+    op(0x3d, 0, 1, BASE, &[(G, 10)]),                                        // RETURNDATASIZE
+    op(0x3e, 3, 0, VERY_LOW, &[(G, 40)]),                                    // RETURNDATACOPY
     op(0x3f, 1, 1, &[(G, 400), (I, 700), (K, 100), (C, 400)], &[(G, 1000)]), // EXTCODEHASH
-    op(0x40, 1, 1, &[(G, 20)], &[(G, 500)]),                             // BLOCKHASH
-    op(0x41, 0, 1, BASE, &[(G, 189)]),                                   // COINBASE
-    op(0x42, 0, 1, BASE, &[(G, 265)]),                                   // TIMESTAMP
-    op(0x43, 0, 1, BASE, &[(G, 202)]),                                   // NUMBER
-    op(0x44, 0, 1, BASE, &[(G, 180), (K, 1498)]),                        // DIFFICULTY, RANDOM
-    op(0x45, 0, 1, BASE, &[(G, 166)]),                                   // GASLIMIT
-    op(0x46, 0, 1, BASE, &[(G, 120)]).since(I),                          // CHAINID
-    op(0x47, 0, 1, LOW, &[(G, 374)]).since(I),                           // SELFBALANCE
-    op(0x48, 0, 1, BASE, &[(G, 198)]).since(L),                          // BASEFEE
-    op(0x49, 1, 1, VERY_LOW, &[(G, 165)]).since(C),                      // BLOBHASH
-    op(0x4a, 0, 1, BASE, &[(G, 120)]).since(C),                          // BLOBBASEFEE
-    op(0x50, 1, 0, BASE, &[(G, 140)]),                                   // POP
-    op(0x51, 1, 1, VERY_LOW, &[(G, 376)]),                               // MLOAD
-    op(0x52, 2, 0, VERY_LOW, &[(G, 288)]),                               // MSTORE
-    op(0x53, 2, 0, VERY_LOW, &[(G, 5142), (C, 230)]),                    // MSTORE8
-    op(0x54, 1, 1, &[(G, 200), (I, 800), (K, 0)], &[(G, 835), (C, 2550)]), // SLOAD
-    op(0x55, 2, 0, ZERO, &[(G, 1548), (C, 2510)]),                       // SSTORE
-    op(0x56, 1, 0, MID, &[(G, 253)]),                                    // JUMP
-    op(0x57, 2, 0, &[(G, 10)], &[(G, 176)]),                             // JUMPI
-    op(0x58, 0, 1, BASE, &[(G, 147)]),                                   // PC
-    op(0x59, 0, 1, BASE, &[(G, 137)]),                                   // MSIZE
-    op(0x5a, 0, 1, BASE, &[(G, 230)]),                                   // GAS
-    op(0x5b, 0, 0, &[(G, 1)], &[(G, 10)]),                               // JUMPDEST
-    op(0x5c, 1, 1, &[(G, 100)], &[(G, 220)]).since(C),                   // TLOAD
-    op(0x5d, 2, 0, &[(G, 100)], &[(G, 280)]).since(C),                   // TSTORE
-    op(0x5e, 3, 0, VERY_LOW, &[(G, 250)]).since(C),                      // MCOPY
-    op(0x5f, 0, 1, BASE, &[(G, 80)]).since(S),                           // PUSH0
-    run(0x60, 0x7f, 0, 1, VERY_LOW, &[(G, 120)]),                        // PUSH1 to PUSH32
-    op(0xa0, 2, 0, ZERO, &[(G, 100)]),                                   // LOG0
-    op(0xa1, 3, 0, ZERO, &[(G, 1000), (C, 500)]),                        // LOG1
-    op(0xa2, 4, 0, ZERO, &[(G, 1000), (C, 500)]),                        // LOG2
-    op(0xa3, 5, 0, ZERO, &[(G, 1000), (C, 500)]),                        // LOG3
-    op(0xa4, 6, 0, ZERO, &[(G, 1000), (C, 500)]),                        // LOG4
-    op(0xf0, 3, 1, &[(G, 32000)], &[(G, 2094)]),                         // CREATE
-    op(0xf1, 7, 1, CODE_READ, &[(G, 5000)]),                             // CALL
-    op(0xf2, 7, 1, CODE_READ, &[(G, 4000)]),                             // CALLCODE
-    op(0xf3, 2, 0, ZERO, ZERO),                                          // RETURN
-    op(0xf4, 6, 1, CODE_READ, &[(G, 696)]),                              // DELEGATECALL
-    op(0xf5, 4, 1, &[(G, 32000)], &[(G, 10000)]),                        // CREATE2
-    op(0xfa, 6, 1, CODE_READ, &[(G, 10000)]),                            // STATICCALL
-    op(0xfd, 2, 0, ZERO, ZERO),                                          // REVERT
-    op(0xff, 1, 0, &[(G, 0), (K, 5000)], ZERO),                          // SELFDESTRUCT
+    op(0x40, 1, 1, &[(G, 20)], &[(G, 500)]),                                 // BLOCKHASH
+    op(0x41, 0, 1, BASE, &[(G, 189)]),                                       // COINBASE
+    op(0x42, 0, 1, BASE, &[(G, 265)]),                                       // TIMESTAMP
+    op(0x43, 0, 1, BASE, &[(G, 202)]),                                       // NUMBER
+    op(0x44, 0, 1, BASE, &[(G, 180), (K, 1498)]),                            // DIFFICULTY, RANDOM
+    op(0x45, 0, 1, BASE, &[(G, 166)]),                                       // GASLIMIT
+    op(0x46, 0, 1, BASE, &[(G, 120)]).since(I),                              // CHAINID
+    op(0x47, 0, 1, LOW, &[(G, 374)]).since(I),                               // SELFBALANCE
+    op(0x48, 0, 1, BASE, &[(G, 198)]).since(L),                              // BASEFEE
+    op(0x49, 1, 1, VERY_LOW, &[(G, 165)]).since(C),                          // BLOBHASH
+    op(0x4a, 0, 1, BASE, &[(G, 120)]).since(C),                              // BLOBBASEFEE
+    op(0x50, 1, 0, BASE, &[(G, 140)]),                                       // POP
+    op(0x51, 1, 1, VERY_LOW, &[(G, 376)]),                                   // MLOAD
+    op(0x52, 2, 0, VERY_LOW, &[(G, 288)]),                                   // MSTORE
+    op(0x53, 2, 0, VERY_LOW, &[(G, 5142), (C, 230)]),                        // MSTORE8
+    op(0x54, 1, 1, &[(G, 200), (I, 800), (K, 0)], &[(G, 835), (C, 2550)]),   // SLOAD
+    op(0x55, 2, 0, ZERO, &[(G, 1548), (C, 2510)]),                           // SSTORE
+    op(0x56, 1, 0, MID, &[(G, 253)]),                                        // JUMP
+    op(0x57, 2, 0, &[(G, 10)], &[(G, 176)]),                                 // JUMPI
+    op(0x58, 0, 1, BASE, &[(G, 147)]),                                       // PC
+    op(0x59, 0, 1, BASE, &[(G, 137)]),                                       // MSIZE
+    op(0x5a, 0, 1, BASE, &[(G, 230)]),                                       // GAS
+    op(0x5b, 0, 0, &[(G, 1)], &[(G, 10)]),                                   // JUMPDEST
+    op(0x5c, 1, 1, &[(G, 100)], &[(G, 220)]).since(C),                       // TLOAD
+    op(0x5d, 2, 0, &[(G, 100)], &[(G, 280)]).since(C),                       // TSTORE
+    op(0x5e, 3, 0, VERY_LOW, &[(G, 250)]).since(C),                          // MCOPY
+    op(0x5f, 0, 1, BASE, &[(G, 80)]).since(S),                               // PUSH0
+    run(0x60, 0x7f, 0, 1, VERY_LOW, &[(G, 120)]),                            // PUSH1 to PUSH32
+    op(0xa0, 2, 0, ZERO, &[(G, 100)]),                                       // LOG0
+    op(0xa1, 3, 0, ZERO, &[(G, 1000), (C, 500)]),                            // LOG1
+    op(0xa2, 4, 0, ZERO, &[(G, 1000), (C, 500)]),                            // LOG2
+    op(0xa3, 5, 0, ZERO, &[(G, 1000), (C, 500)]),                            // LOG3
+    op(0xa4, 6, 0, ZERO, &[(G, 1000), (C, 500)]),                            // LOG4
+    op(0xf0, 3, 1, &[(G, 32000)], &[(G, 2094)]),                             // CREATE
+    op(0xf1, 7, 1, CODE_READ, &[(G, 5000)]),                                 // CALL
+    op(0xf2, 7, 1, CODE_READ, &[(G, 4000)]),                                 // CALLCODE
+    op(0xf3, 2, 0, ZERO, ZERO),                                              // RETURN
+    op(0xf4, 6, 1, CODE_READ, &[(G, 696)]),                                  // DELEGATECALL
+    op(0xf5, 4, 1, &[(G, 32000)], &[(G, 10000)]),                            // CREATE2
+    op(0xfa, 6, 1, CODE_READ, &[(G, 10000)]),                                // STATICCALL
+    op(0xfd, 2, 0, ZERO, ZERO),                                              // REVERT
+    op(0xff, 1, 0, &[(G, 0), (K, 5000)], ZERO),                              // SELFDESTRUCT
 ];
 
 const DUP_COST: [u32; 16] = [190, 190, 176, 142, 177, 165, 147, 157, 138, 174, 141, 144, 157, 143, 237, 149];
@@ -154,14 +154,14 @@ const SWAP_COST: [u32; 16] = [141, 156, 145, 135, 115, 146, 199, 130, 160, 134, 
 
 /// Basic prices that the interpreter takes up front and Klaytn counts as dynamic gas.
 const UP_FRONT: &[(u8, Steps)] = &[
-    (0x0a, &[(G, 10)]),                       // EXP
-    (0x54, &[(G, 200), (I, 800), (K, 100)]),  // SLOAD
-    (0xa0, &[(G, 375)]),                      // LOG0 to LOG4
+    (0x0a, &[(G, 10)]),                      // EXP
+    (0x54, &[(G, 200), (I, 800), (K, 100)]), // SLOAD
+    (0xa0, &[(G, 375)]),                     // LOG0 to LOG4
     (0xa1, &[(G, 375)]),
     (0xa2, &[(G, 375)]),
     (0xa3, &[(G, 375)]),
     (0xa4, &[(G, 375)]),
-    (0xff, &[(G, 5000)]),                     // SELFDESTRUCT
+    (0xff, &[(G, 5000)]), // SELFDESTRUCT
 ];
 
 /// Deepest stack.

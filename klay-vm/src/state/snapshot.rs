@@ -236,11 +236,7 @@ impl State {
     }
 
     /// The state after `changes` to the accounts, with storage tries and codes that the changes refer to.
-    pub(super) fn changed(
-        &self,
-        changes: &[(B256, Option<Vec<u8>>)],
-        made: Pending,
-    ) -> Result<Self, StateError> {
+    pub(super) fn changed(&self, changes: &[(B256, Option<Vec<u8>>)], made: Pending) -> Result<Self, StateError> {
         let accounts = self.0.accounts.update(&*self.0.store, changes)?;
         let mut pending = self.0.pending.clone();
         pending.tries.extend(made.tries);

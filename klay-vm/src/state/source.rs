@@ -11,11 +11,8 @@ pub trait AccountSource {
     ///
     /// # Errors
     /// If the state cannot be read.
-    fn read_account<R>(
-        &self,
-        address: Address,
-        read: impl FnOnce(Option<&StateAccount>) -> R,
-    ) -> Result<R, StateError>;
+    fn read_account<R>(&self, address: Address, read: impl FnOnce(Option<&StateAccount>) -> R)
+    -> Result<R, StateError>;
 }
 
 impl<S: AccountSource> AccountSource for &S {

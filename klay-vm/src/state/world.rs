@@ -388,11 +388,7 @@ impl Undo {
     }
 }
 
-fn load<'e>(
-    base: &State,
-    entries: &'e mut AddressMap<Entry>,
-    address: Address,
-) -> Result<&'e mut Entry, StateError> {
+fn load<'e>(base: &State, entries: &'e mut AddressMap<Entry>, address: Address) -> Result<&'e mut Entry, StateError> {
     match entries.entry(address) {
         MapEntry::Occupied(entry) => Ok(entry.into_mut()),
         MapEntry::Vacant(place) => {

@@ -1,0 +1,228 @@
+//! Execution without a transaction: `eth_call`, estimates, access lists.
+//!
+//! Source: spec 40, sections 6.1 and 6.2.
+
+mod access_list;
+mod estimate;
+mod overrides;
+
+use std::collections::BTreeMap;
+
+use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
+use klay_core::{
+    Address, Bytes, FeeSplit, Fork, Role, U256,
+    block::{Log, Status},
+    tx::{TxType, TxView, gas},
+};
+use revm::{Inspector, interpreter::interpreter::EthInterpreter};
+
+pub use access_list::create_access_list;
+pub use estimate::{Estimate, estimate_gas};
+pub use overrides::AccountOverride;
+
+use crate::{
+    env::BlockContext,
+    error::TxError,
+    machine::{Deadline, Klvm, KlvmContext, Meter, error_text, status_of},
+    spec::Level,
+    state::{State, StateError, World, WorldError},
+    transition::{Action, Message, Run},
+    validate::{IntrinsicGas, MAX_INIT_CODE_SIZE},
+};
+
+/// A message to execute. `Default` is a call from 0x0 with nothing in it, not even gas.
+#[derive(Debug, Clone, Default)]
+pub struct CallRequest {
+    /// The sender; 0x0 by default.
+    pub from: Address,
+    /// Recipient; none creates a contract.
+    pub to: Option<Address>,
+    /// Gas limit, already capped by the caller's own rules.
+    pub gas: u64,
+    /// Effective price per gas, in peb; what GASPRICE pushes.
+    pub gas_price: U256,
+    /// Amount moved, in peb.
+    pub value: U256,
+    /// Call data or init code.
+    pub input: Bytes,
+    /// EIP-2930 list.
+    pub access_list: Option<AccessList>,
+    /// EIP-7702 authorizations.
+    pub authorization_list: Vec<SignedAuthorization>,
+    /// Replaced parts of the state.
+    pub overrides: BTreeMap<Address, AccountOverride>,
+    /// Tells whether the time is over; asked every few hundred thousand instructions.
+    pub deadline: Option<Deadline>,
+}
+
+/// What a call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallOutcome {
+    /// 1, or the failure's code; its text is [`Status::error_text`].
+    pub status: Status,
+    /// The machine's own text of the failure, as traces show it; none on success.
+    pub error: Option<&'static str>,
+    /// Return data, or revert data.
+    pub output: Bytes,
+    /// Gas used after refunds.
+    pub gas_used: u64,
+    /// Logs; empty on failure.
+    pub logs: Vec<Log>,
+    /// Address of a created contract.
+    pub created: Option<Address>,
+    /// Sum of the computation cost of all instructions.
+    pub computation_cost: u64,
+}
+
+/// Why a call was not executed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The message is not applicable (intrinsic gas, funds, init code size).
+    #[error(transparent)]
+    NotApplicable(TxError),
+    /// The deadline passed.
+    #[error("execution aborted (timeout)")]
+    Timeout,
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl CallOutcome {
+    /// Whether the code undid its work by REVERT.
+    pub const fn is_revert(&self) -> bool {
+        self.status.0 == 0x09
+    }
+}
+
+impl From<WorldError> for CallError {
+    fn from(error: WorldError) -> Self {
+        match error {
+            WorldError::State(error) => Self::State(error),
+            WorldError::TimeLimit => Self::Timeout,
+        }
+    }
+}
+
+/// Executes `request` on top of `state` as part of the block of `ctx`; nothing is changed.
+///
+/// The nonce is not checked, the fee is credited to the sender first, and the computation cost is not limited.
+///
+/// # Errors
+/// If the message is not applicable, the time is over, or the state cannot be read. A failed execution is an outcome.
+pub fn call(state: &State, ctx: &BlockContext, request: &CallRequest) -> Result<CallOutcome, CallError> {
+    run(state, ctx, request, (), Klvm::run).map(|(outcome, ())| outcome)
+}
+
+/// As [`call`], showing every step to `inspector`.
+///
+/// # Errors
+/// As [`call`].
+pub fn inspect<INSP: Inspector<KlvmContext, EthInterpreter>>(
+    state: &State,
+    ctx: &BlockContext,
+    request: &CallRequest,
+    inspector: INSP,
+) -> Result<(CallOutcome, INSP), CallError> {
+    run(state, ctx, request, inspector, Klvm::inspect)
+}
+
+fn run<INSP>(
+    state: &State,
+    ctx: &BlockContext,
+    request: &CallRequest,
+    inspector: INSP,
+    run: Run<INSP>,
+) -> Result<(CallOutcome, INSP), CallError> {
+    let mut world = World::new(state.clone(), Level::of(ctx.rules), ctx.hashes.clone());
+    for (address, replaced) in &request.overrides {
+        replaced.apply(&mut world, *address)?;
+    }
+    let nonce = world.account(request.from)?.map_or(0, |account| account.nonce);
+    // The fee is a gift; what is left of it is taken back with the state.
+    let fee = request.gas_price.saturating_mul(U256::from(request.gas));
+    let balance = world.change(request.from, Default::default, |from| {
+        from.balance = from.balance.saturating_add(fee);
+        from.balance
+    })?;
+    if balance - fee.min(balance) < request.value {
+        return Err(CallError::NotApplicable(TxError::InsufficientBalance));
+    }
+    let intrinsic = request.intrinsic(ctx).map_err(CallError::NotApplicable)?;
+    intrinsic.check(request.gas).map_err(CallError::NotApplicable)?;
+    let level = Level::of(ctx.rules);
+    if level.is_since(Level::Shanghai) && request.to.is_none() && request.input.len() > MAX_INIT_CODE_SIZE {
+        return Err(CallError::NotApplicable(TxError::InitCodeSize { got: request.input.len() }));
+    }
+    let message = Message {
+        sender: request.from,
+        payer: request.from,
+        action: match request.to {
+            Some(to) => Action::Call { to, is_warm: true },
+            None => Action::Create,
+        },
+        nonce,
+        value: request.value,
+        input: request.input.clone(),
+        gas_limit: request.gas,
+        gas_price: request.gas_price,
+        intrinsic,
+        access_list: request.access_list.as_ref(),
+        authorizations: &request.authorization_list,
+        blob_hashes: &[],
+        prepaid: FeeSplit { payer: U256::ZERO, sender: fee.min(balance) },
+        fee_receiver: ctx.fee_receiver(),
+    };
+    let mut klvm = Klvm::new(ctx, world, inspector);
+    klvm.0.ctx.chain.meter = Meter::unlimited().with_deadline(request.deadline.clone());
+    let all_to_sender = |amount| FeeSplit { payer: U256::ZERO, sender: amount };
+    let outcome = klvm.transit(&message, all_to_sender, run)?;
+    let outcome = CallOutcome {
+        status: status_of(outcome.result),
+        error: error_text(outcome.result),
+        output: outcome.output,
+        gas_used: outcome.gas_used,
+        logs: outcome.logs,
+        created: outcome.created,
+        computation_cost: outcome.cost,
+    };
+    Ok((outcome, klvm.0.into_inspector()))
+}
+
+impl CallRequest {
+    /// Intrinsic gas of the message, as of a transaction of the plainest type that can carry it.
+    fn intrinsic(&self, ctx: &BlockContext) -> Result<IntrinsicGas, TxError> {
+        let tx_type = match (self.authorization_list.is_empty(), &self.access_list) {
+            (false, _) => TxType::ETHEREUM_SET_CODE,
+            (true, Some(_)) => TxType::ETHEREUM_ACCESS_LIST,
+            (true, None) => TxType::LEGACY,
+        };
+        let view = TxView {
+            tx_type,
+            nonce: 0,
+            gas_limit: self.gas,
+            fee_cap: self.gas_price,
+            tip_cap: self.gas_price,
+            is_dynamic: false,
+            from: None,
+            to: self.to,
+            value: self.value,
+            input: &self.input,
+            human_readable: false,
+            access_list: self.access_list.as_ref(),
+            authorization_list: Some(&self.authorization_list),
+            blob_hashes: &[],
+            max_fee_per_blob_gas: None,
+            chain_id: None,
+            role: Role::Transaction,
+            signatures: &[],
+            fee_payer: None,
+            fee_ratio: None,
+            fee_payer_signatures: &[],
+        };
+        let total = gas::intrinsic(&view, ctx.rules)?;
+        let floor = if ctx.rules.has(Fork::Prague) { gas::floor(&view)? } else { 0 };
+        Ok(IntrinsicGas { total, floor })
+    }
+}
