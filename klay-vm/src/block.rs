@@ -5,7 +5,7 @@ mod system;
 
 use klay_accounts::StateAccount;
 use klay_core::{
-    Address, B256, Bloom, Bytes, U256,
+    Bloom, Bytes, U256,
     block::{Log, Receipt},
     tx::{FeeMode, RecoveredTx},
 };
@@ -20,6 +20,8 @@ use crate::{
     transition::{Action, Message},
     validate,
 };
+
+pub use system::{HISTORY_ADDRESS, SYSTEM_ADDRESS};
 
 /// What one transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]

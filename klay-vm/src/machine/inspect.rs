@@ -4,7 +4,7 @@
 
 use revm::{
     Inspector,
-    context::{Evm, FrameStack, JournalEntry, JournalTr},
+    context::{Evm, FrameStack, JournalEntry},
     handler::{EthFrame, EvmTr, FrameInitOrResult, ItemOrResult, evm::ContextDbError},
     inspector::{InspectorEvmTr, handler::frame_end},
     interpreter::{

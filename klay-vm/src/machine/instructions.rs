@@ -2,7 +2,6 @@
 //!
 //! Source: spec 40, sections 1.5 and 7.2.
 
-use klay_accounts::EMPTY_CODE_HASH;
 use klay_core::{B256, U256};
 use revm::{
     Database,
@@ -15,7 +14,7 @@ use revm::{
     handler::instructions::EthInstructions,
     interpreter::{
         Instruction, InstructionContext, InstructionExecResult, InstructionResult, instructions::instruction_table,
-        interpreter::EthInterpreter, interpreter_types::StackTr,
+        interpreter::EthInterpreter,
     },
     primitives::Address,
 };
@@ -116,7 +115,6 @@ fn code_hash_at_one_price(ctx: Ictx<'_>) -> InstructionExecResult {
 
 /// A code hash as a word; an absent account has that of no code.
 fn word(hash: B256) -> U256 {
-    let _ = EMPTY_CODE_HASH;
     U256::from_be_bytes(hash.0)
 }
 

@@ -18,7 +18,7 @@ use klay_accounts::AccountKey;
 use klay_core::{Address, Rules, U256};
 use revm::{
     Context, Inspector, Journal,
-    context::{BlockEnv, CfgEnv, ContextError, ContextTr, Evm, FrameStack, JournalTr, result::FromStringError},
+    context::{BlockEnv, CfgEnv, ContextError, Evm, FrameStack, JournalTr, result::FromStringError},
     handler::{
         EthFrame, EvmTr, FrameInitOrResult, FrameResult, ItemOrResult,
         evm::{ContextDbError, FrameInitResult},
@@ -116,11 +116,6 @@ impl<INSP> Klvm<INSP> {
     /// The accounts of the block.
     pub(crate) fn world(&mut self) -> &mut World {
         &mut self.0.ctx.journaled_state.database
-    }
-
-    /// The accounts of the block, read only.
-    pub(crate) const fn world_ref(&self) -> &World {
-        &self.0.ctx.journaled_state.database
     }
 
     /// Gives up the machine for the accounts.
