@@ -77,7 +77,7 @@ impl fmt::Display for Fork {
     }
 }
 
-/// The forks that are active at one block.
+/// The forks that are active at one block; the bit of [`Fork::Genesis`] stays clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rules(u16);
 
@@ -90,12 +90,12 @@ impl Rules {
     /// Adds a fork.
     #[must_use]
     pub const fn with(self, fork: Fork) -> Self {
-        Self(self.0 | 1 << fork as u8)
+        Self((self.0 | 1 << fork as u8) & !1)
     }
 
     /// Every fork up to and including `fork`.
     pub const fn up_to(fork: Fork) -> Self {
-        Self(((1u32 << (fork as u8 + 1)) - 1) as u16)
+        Self(((1u32 << (fork as u8 + 1)) - 2) as u16)
     }
 
     /// Whether `fork` is active.

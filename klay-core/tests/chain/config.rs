@@ -7,7 +7,7 @@ fn a_fork_is_active_from_its_block_on_whatever_the_others_say() {
     assert_eq!(schedule.rules(7), Rules::none().with(Fork::Kore));
     assert!(schedule.starts_at(Fork::Kore, 7) && !schedule.starts_at(Fork::Kore, 8));
     assert!(!schedule.is_active(Fork::Magma, u64::MAX));
-    assert_eq!(ForkSchedule::all_at_genesis().rules(0), Rules::up_to(Fork::Osaka).with(Fork::Istanbul));
+    assert_eq!(ForkSchedule::all_at_genesis().rules(0), Rules::up_to(Fork::Osaka));
 }
 
 #[test]

@@ -190,8 +190,8 @@ fn extra_is_exactly_vanity_and_a_list_of_three() {
     let error = IstanbulExtra::decode(&extra.encode()).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::WrongLength { expected: 65, got: 66 });
     assert_eq!(error.field, "extra.seal");
-    // vanity, list header of 3 bytes, validators' header and 2 * 21 bytes
-    assert_eq!(error.offset, 32 + 3 + 1 + 42);
+    // vanity, header of the list, header of the validators, 2 * 21 bytes
+    assert_eq!(error.offset, 32 + 2 + 1 + 42);
     extra.seal.clear();
     assert_eq!(IstanbulExtra::decode(&extra.encode()).unwrap(), extra);
 

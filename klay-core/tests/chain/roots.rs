@@ -16,7 +16,9 @@ fn check(cases: &[Value]) {
 fn the_three_derivations_reproduce() {
     check(list(&vector("list_roots.json")));
     let Some(file) = shared("chain-derivesha.json") else { return };
-    check(list(&file["cases"]));
+    // Cases that give a rule in place of their items are in the compact copy, spelled out.
+    let cases: Vec<Value> = list(&file["cases"]).iter().filter(|case| case["items"].is_array()).cloned().collect();
+    check(&cases);
 }
 
 #[test]
