@@ -4,6 +4,7 @@ pub mod block;
 pub mod call;
 pub mod env;
 pub mod error;
+pub mod genesis;
 pub mod machine;
 pub mod payload;
 mod precompile;

@@ -56,7 +56,7 @@ impl Receipt {
         put_u64(u64::from(self.status.0), &mut fields);
         put_u64(self.gas_used, &mut fields);
         put_bytes(self.bloom.as_slice(), &mut fields);
-        put_list(&self.logs, &mut fields, |log, out| put_log(log, out));
+        put_list(&self.logs, &mut fields, put_log);
         list_of(&fields)
     }
 

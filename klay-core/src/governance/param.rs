@@ -298,5 +298,5 @@ fn decimal(text: &str) -> Option<U256> {
 fn json_integer(text: &str) -> Option<u64> {
     const LIMIT: f64 = 18_446_744_073_709_551_616.0;
     let number: f64 = text.parse().ok()?;
-    (number >= 0.0 && number < LIMIT && number.fract() == 0.0).then_some(number as u64)
+    ((0.0..LIMIT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }

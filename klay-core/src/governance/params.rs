@@ -283,7 +283,7 @@ impl GovParams {
         self
     }
 
-    fn u64_mut(&mut self, name: ParamName) -> Option<&mut u64> {
+    const fn u64_mut(&mut self, name: ParamName) -> Option<&mut u64> {
         Some(match name {
             ParamName::DeriveShaImpl => &mut self.derive_sha_impl,
             ParamName::UnitPrice => &mut self.unit_price,

@@ -85,7 +85,7 @@ pub fn verify_vote(
 /// # Errors
 /// If it is not.
 pub fn verify_data(field: &[u8], number: u64, schedule: &ParamSchedule) -> Result<(), DataRefusal> {
-    if number % schedule.epoch() != 0 {
+    if !number.is_multiple_of(schedule.epoch()) {
         return if field.is_empty() { Ok(()) } else { Err(DataRefusal::BetweenEpochs { number }) };
     }
     let expected = schedule.expected_at(number);
