@@ -325,15 +325,6 @@ impl<'a> Reader<'a> {
         Ok(bytes.first().copied().unwrap_or_default())
     }
 
-    /// Reads an unsigned integer of at most 128 bits.
-    ///
-    /// # Errors
-    /// If the next item is not a canonical integer of that size.
-    pub fn u128(&mut self, field: &'static str) -> Result<u128, DecodeError> {
-        let bytes = self.integer(field, 16)?;
-        Ok(bytes.iter().fold(0, |n, b| n << 8 | u128::from(*b)))
-    }
-
     /// Reads an unsigned integer of at most 256 bits.
     ///
     /// # Errors
@@ -417,11 +408,6 @@ pub const fn string_len(bytes: &[u8]) -> usize {
         [byte] if *byte < 0x80 => 1,
         _ => header_len(bytes.len()) + bytes.len(),
     }
-}
-
-/// Length of an unsigned integer as an RLP string.
-pub fn u256_len(value: U256) -> usize {
-    string_len(minimal(&value.to_be_bytes::<32>()))
 }
 
 /// Length of the header of a list or string (other than a byte below `0x80`) with a content of `len` bytes.

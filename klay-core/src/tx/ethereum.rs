@@ -1,17 +1,16 @@
 //! Ethereum's typed transactions inside the `0x78` envelope.
 //!
-//! Fields and preimages are those of `alloy-consensus`. Wire form and list roots carry `0x78`, the hash and the signing
-//! preimage do not.
+//! Wire form and list roots carry `0x78`, the hash and the signing preimage do not. Chain id and prices have 256 bits:
+//! the reference client decodes them in any size, and a block before Osaka can hold a cap beyond 128 bits.
 //!
-//! The types of `alloy-consensus` hold chain ids in 64 bits and prices in 128; larger ones, which the reference client
-//! can still decode, are refused with [`DecodeErrorKind::IntegerTooLarge`].
+//! Source: spec 10, sections 1.2, 1.7 and 2.
 
-use alloy_consensus::{TxEip1559, TxEip2930, TxEip4844, TxEip7702, transaction::RlpEcdsaEncodableTx};
 use alloy_eips::{
     eip2930::{AccessList, AccessListItem},
     eip7702::{Authorization, SignedAuthorization},
 };
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use rlp::RlpStream;
 
 use super::{
     sidecar::BlobSidecar,
@@ -20,21 +19,66 @@ use super::{
 };
 use crate::{
     auth::Sign,
-    codec::{self, DecodeError, DecodeErrorKind, Reader},
+    codec::{AppendExt, DecodeError, DecodeErrorKind, Reader},
     crypto::{RecoverError, Signature, keccak256},
 };
 
-/// The fields of one of the four types.
+/// What is signed: the fields that the four types share, and those that tell them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EthereumFields {
+pub struct EthereumFields {
+    /// The chain for which the transaction is made.
+    pub chain_id: U256,
+    /// Sender's nonce.
+    pub nonce: u64,
+    /// Most gas that may be used.
+    pub gas_limit: u64,
+    /// Recipient; none creates a contract, which blob and set-code transactions cannot encode.
+    pub to: Option<Address>,
+    /// Amount, in peb.
+    pub value: U256,
+    /// Call data or init code.
+    pub input: Bytes,
+    /// EIP-2930 list; order and duplicates are part of what is signed.
+    pub access_list: AccessList,
+    /// The rest.
+    pub kind: EthereumKind,
+}
+
+/// One of the four types with its own fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EthereumKind {
     /// `0x7801`.
-    AccessList(TxEip2930),
+    AccessList {
+        /// Price per gas, in peb.
+        gas_price: U256,
+    },
     /// `0x7802`.
-    DynamicFee(TxEip1559),
+    DynamicFee(DynamicPrice),
     /// `0x7803`.
-    Blob(TxEip4844),
+    Blob {
+        /// Price per gas.
+        price: DynamicPrice,
+        /// Highest price per blob gas, in peb.
+        max_fee_per_blob_gas: U256,
+        /// Hashes of the commitments to the blobs.
+        versioned_hashes: Vec<B256>,
+    },
     /// `0x7804`.
-    SetCode(TxEip7702),
+    SetCode {
+        /// Price per gas.
+        price: DynamicPrice,
+        /// EIP-7702 list.
+        authorizations: Vec<SignedAuthorization>,
+    },
+}
+
+/// Tip and cap per gas, in peb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DynamicPrice {
+    /// `maxPriorityFeePerGas`.
+    pub tip: U256,
+    /// `maxFeePerGas`.
+    pub cap: U256,
 }
 
 /// A typed Ethereum transaction with its signature (`v` is the parity).
@@ -48,119 +92,98 @@ pub struct EthereumTx {
     pub sidecar: Option<Box<BlobSidecar>>,
 }
 
-impl EthereumFields {
+impl EthereumKind {
     /// The type.
     pub const fn tx_type(&self) -> TxType {
         match self {
-            Self::AccessList(_) => TxType::ETHEREUM_ACCESS_LIST,
+            Self::AccessList { .. } => TxType::ETHEREUM_ACCESS_LIST,
             Self::DynamicFee(_) => TxType::ETHEREUM_DYNAMIC_FEE,
-            Self::Blob(_) => TxType::ETHEREUM_BLOB,
-            Self::SetCode(_) => TxType::ETHEREUM_SET_CODE,
+            Self::Blob { .. } => TxType::ETHEREUM_BLOB,
+            Self::SetCode { .. } => TxType::ETHEREUM_SET_CODE,
         }
     }
 
-    /// The chain for which the transaction is made.
-    pub const fn chain_id(&self) -> u64 {
+    /// Tip and cap, where the type has them apart.
+    pub const fn dynamic_price(&self) -> Option<DynamicPrice> {
         match self {
-            Self::AccessList(tx) => tx.chain_id,
-            Self::DynamicFee(tx) => tx.chain_id,
-            Self::Blob(tx) => tx.chain_id,
-            Self::SetCode(tx) => tx.chain_id,
+            Self::AccessList { .. } => None,
+            Self::DynamicFee(price) | Self::Blob { price, .. } | Self::SetCode { price, .. } => Some(*price),
         }
+    }
+}
+
+impl EthereumFields {
+    /// The type.
+    pub const fn tx_type(&self) -> TxType {
+        self.kind.tx_type()
     }
 
     /// Fills in the chain id where it is 0, as signing does.
     #[must_use]
-    pub const fn or_chain_id(mut self, chain_id: u64) -> Self {
-        let field = match &mut self {
-            Self::AccessList(tx) => &mut tx.chain_id,
-            Self::DynamicFee(tx) => &mut tx.chain_id,
-            Self::Blob(tx) => &mut tx.chain_id,
-            Self::SetCode(tx) => &mut tx.chain_id,
-        };
-        if *field == 0 {
-            *field = chain_id;
+    pub fn or_chain_id(mut self, chain_id: u64) -> Self {
+        if self.chain_id.is_zero() {
+            self.chain_id = U256::from(chain_id);
         }
         self
     }
 
     /// The bytes whose hash is signed: the type byte and the list, without `0x78`.
     pub fn preimage(&self) -> Vec<u8> {
-        let len = self.len();
-        let mut out = Vec::with_capacity(len + 8);
-        out.push(self.tx_type().ethereum_type());
-        codec::put_list_header(len, &mut out);
+        let mut out = RlpStream::new();
+        out.append(&self.tx_type().ethereum_type());
+        out.begin_unbounded_list();
         self.append_to(&mut out);
-        out
+        out.finalize_unbounded_list();
+        out.out().into()
     }
 
-    fn len(&self) -> usize {
-        match self {
-            Self::AccessList(tx) => tx.rlp_encoded_fields_length(),
-            Self::DynamicFee(tx) => tx.rlp_encoded_fields_length(),
-            Self::Blob(tx) => tx.rlp_encoded_fields_length(),
-            Self::SetCode(tx) => tx.rlp_encoded_fields_length(),
-        }
-    }
-
-    fn append_to(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::AccessList(tx) => tx.rlp_encode_fields(out),
-            Self::DynamicFee(tx) => tx.rlp_encode_fields(out),
-            Self::Blob(tx) => tx.rlp_encode_fields(out),
-            Self::SetCode(tx) => tx.rlp_encode_fields(out),
+    fn append_to(&self, out: &mut RlpStream) {
+        out.append_u256(self.chain_id).append(&self.nonce);
+        match &self.kind {
+            EthereumKind::AccessList { gas_price } => out.append_u256(*gas_price),
+            EthereumKind::DynamicFee(price)
+            | EthereumKind::Blob { price, .. }
+            | EthereumKind::SetCode { price, .. } => out.append_u256(price.tip).append_u256(price.cap),
+        };
+        out.append(&self.gas_limit).append_opt_address(self.to).append_u256(self.value).append_bytes(&self.input);
+        append_access_list(&self.access_list, out);
+        match &self.kind {
+            EthereumKind::AccessList { .. } | EthereumKind::DynamicFee(_) => {}
+            EthereumKind::Blob { max_fee_per_blob_gas, versioned_hashes, .. } => {
+                out.append_u256(*max_fee_per_blob_gas);
+                append_hashes(versioned_hashes, out);
+            }
+            EthereumKind::SetCode { authorizations, .. } => append_authorizations(authorizations, out),
         }
     }
 
     fn decode(code: u8, list: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match code {
-            1 => Self::AccessList(TxEip2930 {
-                chain_id: list.u64("chainId")?,
-                nonce: list.u64("nonce")?,
-                gas_price: list.u128("gasPrice")?,
-                gas_limit: list.u64("gas")?,
-                to: decode_kind(list)?,
-                value: list.u256("value")?,
-                input: decode_input(list)?,
-                access_list: decode_access_list(list)?,
-            }),
-            2 => Self::DynamicFee(TxEip1559 {
-                chain_id: list.u64("chainId")?,
-                nonce: list.u64("nonce")?,
-                max_priority_fee_per_gas: list.u128("maxPriorityFeePerGas")?,
-                max_fee_per_gas: list.u128("maxFeePerGas")?,
-                gas_limit: list.u64("gas")?,
-                to: decode_kind(list)?,
-                value: list.u256("value")?,
-                input: decode_input(list)?,
-                access_list: decode_access_list(list)?,
-            }),
-            3 => Self::Blob(TxEip4844 {
-                chain_id: list.u64("chainId")?,
-                nonce: list.u64("nonce")?,
-                max_priority_fee_per_gas: list.u128("maxPriorityFeePerGas")?,
-                max_fee_per_gas: list.u128("maxFeePerGas")?,
-                gas_limit: list.u64("gas")?,
-                to: list.address("to")?,
-                value: list.u256("value")?,
-                input: decode_input(list)?,
-                access_list: decode_access_list(list)?,
-                max_fee_per_blob_gas: list.u128("maxFeePerBlobGas")?,
-                blob_versioned_hashes: decode_hashes("blobVersionedHashes", list)?,
-            }),
-            _ => Self::SetCode(TxEip7702 {
-                chain_id: list.u64("chainId")?,
-                nonce: list.u64("nonce")?,
-                max_priority_fee_per_gas: list.u128("maxPriorityFeePerGas")?,
-                max_fee_per_gas: list.u128("maxFeePerGas")?,
-                gas_limit: list.u64("gas")?,
-                to: list.address("to")?,
-                value: list.u256("value")?,
-                input: decode_input(list)?,
-                access_list: decode_access_list(list)?,
-                authorization_list: decode_authorizations(list)?,
-            }),
-        })
+        let (chain_id, nonce) = (list.u256("chainId")?, list.u64("nonce")?);
+        let (gas_price, price) = match code {
+            1 => (list.u256("gasPrice")?, DynamicPrice::default()),
+            _ => {
+                let (tip, cap) = (list.u256("maxPriorityFeePerGas")?, list.u256("maxFeePerGas")?);
+                (U256::ZERO, DynamicPrice { tip, cap })
+            }
+        };
+        let gas_limit = list.u64("gas")?;
+        let to = match code {
+            1 | 2 => list.opt_address("to")?,
+            _ => Some(list.address("to")?),
+        };
+        let (value, input) = (list.u256("value")?, Bytes::copy_from_slice(list.bytes("input")?));
+        let access_list = decode_access_list(list)?;
+        let kind = match code {
+            1 => EthereumKind::AccessList { gas_price },
+            2 => EthereumKind::DynamicFee(price),
+            3 => EthereumKind::Blob {
+                price,
+                max_fee_per_blob_gas: list.u256("maxFeePerBlobGas")?,
+                versioned_hashes: decode_hashes("blobVersionedHashes", list)?,
+            },
+            _ => EthereumKind::SetCode { price, authorizations: decode_authorizations(list)? },
+        };
+        Ok(Self { chain_id, nonce, gas_limit, to, value, input, access_list, kind })
     }
 }
 
@@ -173,7 +196,7 @@ impl EthereumTx {
     /// The hash that is signed; a chain id of 0 or none in the fields is replaced by `chain_id`.
     pub fn signing_hash(&self, chain_id: Option<u64>) -> B256 {
         match chain_id {
-            Some(chain_id) if self.fields.chain_id() == 0 => {
+            Some(chain_id) if self.fields.chain_id.is_zero() => {
                 keccak256(self.fields.clone().or_chain_id(chain_id).preimage())
             }
             _ => keccak256(self.fields.preimage()),
@@ -186,8 +209,8 @@ impl EthereumTx {
     /// If there is not exactly one signer, it cannot sign, or the fields name another chain.
     pub fn sign(mut self, chain_id: u64, signers: &[&dyn Sign]) -> Result<Self, SignTxError> {
         self.fields = self.fields.or_chain_id(chain_id);
-        let got = self.fields.chain_id();
-        if got != chain_id {
+        let got = self.fields.chain_id;
+        if got != U256::from(chain_id) {
             return Err(SignTxError::ChainId { expected: chain_id, got });
         }
         self.signature = sign::sign_one(keccak256(self.fields.preimage()), signers)?;
@@ -196,37 +219,35 @@ impl EthereumTx {
 
     /// Ethereum's raw form, whose hash is the transaction hash: type byte and list, without sidecar.
     pub fn encode_ethereum(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len() + 8);
-        self.append_ethereum(&mut out);
-        out
+        let mut out = RlpStream::new();
+        self.append_raw(&mut out);
+        out.out().into()
     }
 
     /// The node's wire form: `0x78`, then Ethereum's raw form, without sidecar.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len() + 8);
-        out.push(ETHEREUM_ENVELOPE);
-        self.append_ethereum(&mut out);
-        out
+        let mut out = RlpStream::new();
+        out.append(&ETHEREUM_ENVELOPE);
+        self.append_raw(&mut out);
+        out.out().into()
     }
 
     /// The form in which nodes pass the transaction on: with the sidecar, where there is one.
     pub fn encode_network(&self) -> Vec<u8> {
         let Some(sidecar) = &self.sidecar else { return self.encode() };
-        let mut inner = Vec::with_capacity(self.len() + sidecar.size() + 64);
-        codec::put_list_header(self.len(), &mut inner);
-        self.append_elements(&mut inner);
-        sidecar.append_to(&mut inner);
-        let mut out = Vec::with_capacity(inner.len() + 8);
-        out.extend_from_slice(&[ETHEREUM_ENVELOPE, self.fields.tx_type().ethereum_type()]);
-        codec::put_list_header(inner.len(), &mut out);
-        out.extend_from_slice(&inner);
-        out
+        let mut out = RlpStream::new();
+        out.append(&ETHEREUM_ENVELOPE).append(&self.fields.tx_type().ethereum_type());
+        out.begin_unbounded_list();
+        self.append_list(&mut out);
+        sidecar.append_to(&mut out);
+        out.finalize_unbounded_list();
+        out.out().into()
     }
 
     /// The hash that was signed and the parity of the signature, on the chain `chain_id`.
     pub(super) fn signed(&self, chain_id: u64) -> Result<(B256, bool), RecoverError> {
-        if self.fields.chain_id() != chain_id {
-            let got = U256::from(self.fields.chain_id());
+        let got = self.fields.chain_id;
+        if got != U256::from(chain_id) {
             return Err(RecoverError::InvalidChainId { expected: chain_id, got });
         }
         let odd = self.signature.bare_parity().ok_or(RecoverError::InvalidSignature)?;
@@ -257,31 +278,40 @@ impl EthereumTx {
         Ok(Self { fields, signature, sidecar: None })
     }
 
-    fn append_ethereum(&self, out: &mut Vec<u8>) {
-        out.push(self.fields.tx_type().ethereum_type());
-        codec::put_list_header(self.len(), out);
-        self.append_elements(out);
+    fn append_raw(&self, out: &mut RlpStream) {
+        out.append(&self.fields.tx_type().ethereum_type());
+        self.append_list(out);
     }
 
-    fn append_elements(&self, out: &mut Vec<u8>) {
+    fn append_list(&self, out: &mut RlpStream) {
+        out.begin_unbounded_list();
         self.fields.append_to(out);
-        for integer in [self.signature.v, self.signature.r, self.signature.s] {
-            codec::put_u256(integer, out);
-        }
-    }
-
-    fn len(&self) -> usize {
-        let integers = [self.signature.v, self.signature.r, self.signature.s];
-        self.fields.len() + integers.iter().map(|integer| codec::u256_len(*integer)).sum::<usize>()
+        self.signature.append_to(out);
+        out.finalize_unbounded_list();
     }
 }
 
-fn decode_kind(list: &mut Reader<'_>) -> Result<TxKind, DecodeError> {
-    Ok(list.opt_address("to")?.map_or(TxKind::Create, TxKind::Call))
+fn append_hashes(hashes: &[B256], out: &mut RlpStream) {
+    out.begin_list(hashes.len());
+    for hash in hashes {
+        out.append_bytes(hash.as_slice());
+    }
 }
 
-fn decode_input(list: &mut Reader<'_>) -> Result<Bytes, DecodeError> {
-    list.bytes("input").map(Bytes::copy_from_slice)
+fn append_access_list(list: &AccessList, out: &mut RlpStream) {
+    out.begin_list(list.len());
+    for item in list.iter() {
+        out.begin_list(2).append_address(item.address);
+        append_hashes(&item.storage_keys, out);
+    }
+}
+
+fn append_authorizations(list: &[SignedAuthorization], out: &mut RlpStream) {
+    out.begin_list(list.len());
+    for tuple in list {
+        out.begin_list(6).append_u256(tuple.chain_id).append_address(tuple.address).append(&tuple.nonce);
+        out.append(&tuple.y_parity()).append_u256(tuple.r()).append_u256(tuple.s());
+    }
 }
 
 fn decode_hashes(field: &'static str, list: &mut Reader<'_>) -> Result<Vec<B256>, DecodeError> {

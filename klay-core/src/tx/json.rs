@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     envelope::TxEnvelope,
-    ethereum::{EthereumFields, EthereumTx},
+    ethereum::EthereumTx,
     fee::FeeMode,
     legacy::LegacyTx,
     payload::{Payload, PayloadType},
@@ -132,8 +132,8 @@ fn legacy(tx: &LegacyTx, out: &mut Object) {
 
 fn ethereum(tx: &EthereumTx, out: &mut Object) {
     let view = TxView::ethereum(tx);
-    if let EthereumFields::AccessList(fields) = &tx.fields {
-        set(out, "gasPrice", quantity(fields.gas_price));
+    if !view.is_dynamic {
+        set(out, "gasPrice", quantity(view.fee_cap));
     }
     set(out, "to", view.to.map_or(Value::Null, address));
     set(out, "value", quantity(view.value));
@@ -143,7 +143,7 @@ fn ethereum(tx: &EthereumTx, out: &mut Object) {
 
 /// Members that only some of Ethereum's types have.
 fn ethereum_only(tx: &EthereumTx, view: &TxView<'_>, out: &mut Object) {
-    set(out, "chainId", quantity(tx.fields.chain_id()));
+    set(out, "chainId", quantity(tx.fields.chain_id));
     set(out, "accessList", view.access_list.map_or(Value::Null, access_list));
     if view.is_dynamic {
         set(out, "maxPriorityFeePerGas", quantity(view.tip_cap));

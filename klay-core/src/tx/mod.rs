@@ -19,7 +19,7 @@ pub mod view;
 
 pub use body::Body;
 pub use envelope::TxEnvelope;
-pub use ethereum::{EthereumFields, EthereumTx};
+pub use ethereum::{DynamicPrice, EthereumFields, EthereumKind, EthereumTx};
 pub use fee::{FeeMode, FeeRatio, FeeRatioError, FeeSplit, SenderPays};
 pub use legacy::LegacyTx;
 pub use payload::{EncodedKey, Payload, PayloadType};

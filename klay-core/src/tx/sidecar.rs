@@ -38,26 +38,20 @@ impl BlobSidecar {
         })
     }
 
-    pub(super) fn size(&self) -> usize {
-        (BLOB_LEN + 4) * self.blobs.len() + (COMMITMENT_LEN + 1) * (self.commitments.len() + self.proofs.len())
-    }
-
-    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
-        let mut stream = RlpStream::new();
+    pub(super) fn append_to(&self, out: &mut RlpStream) {
         if self.version != 0 {
-            stream.append(&self.version);
+            out.append(&self.version);
         }
-        stream.begin_list(self.blobs.len());
+        out.begin_list(self.blobs.len());
         for blob in &self.blobs {
-            stream.append_bytes(blob);
+            out.append_bytes(blob);
         }
         for list in [&self.commitments, &self.proofs] {
-            stream.begin_list(list.len());
+            out.begin_list(list.len());
             for bytes in list {
-                stream.append_bytes(bytes);
+                out.append_bytes(bytes);
             }
         }
-        out.extend_from_slice(&stream.out());
     }
 
     pub(super) fn decode(list: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -1,6 +1,6 @@
 //! Signing with one or several keys.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 
 use crate::{
     auth::{Sign, SignError},
@@ -37,7 +37,7 @@ pub enum SignTxError {
         /// Chain id to sign for.
         expected: u64,
         /// Chain id in the transaction.
-        got: u64,
+        got: U256,
     },
     /// A key refused.
     #[error(transparent)]

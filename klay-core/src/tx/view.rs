@@ -4,7 +4,7 @@ use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, U256};
 
 use super::{
-    ethereum::{EthereumFields, EthereumTx},
+    ethereum::{EthereumFields, EthereumKind, EthereumTx},
     fee::{FeeMode, FeeRatio},
     legacy::LegacyTx,
     payload::PayloadType,
@@ -48,8 +48,8 @@ pub struct TxView<'a> {
     pub authorization_list: Option<&'a [SignedAuthorization]>,
     /// EIP-4844 hashes.
     pub blob_hashes: &'a [B256],
-    /// EIP-4844 price cap.
-    pub max_fee_per_blob_gas: Option<u128>,
+    /// EIP-4844 price cap, in peb.
+    pub max_fee_per_blob_gas: Option<U256>,
     /// Chain id: the field of Ethereum's types, otherwise the one in the first signature's `v` (0 for a Klaytn type
     /// with 27 or 28); none for an unprotected legacy transaction. Beyond 64 bits, where no chain is, `u64::MAX`.
     pub chain_id: Option<u64>,
@@ -126,29 +126,37 @@ impl<'a> TxView<'a> {
     }
 
     pub(super) fn ethereum(tx: &'a EthereumTx) -> Self {
-        let fields: &dyn alloy_consensus::Transaction = match &tx.fields {
-            EthereumFields::AccessList(fields) => fields,
-            EthereumFields::DynamicFee(fields) => fields,
-            EthereumFields::Blob(fields) => fields,
-            EthereumFields::SetCode(fields) => fields,
+        let EthereumFields { chain_id, nonce, gas_limit, to, value, input, access_list, kind } = &tx.fields;
+        let (price, gas_price) = match kind {
+            EthereumKind::AccessList { gas_price } => (None, *gas_price),
+            kind => (kind.dynamic_price(), U256::ZERO),
+        };
+        let (blob_hashes, max_fee_per_blob_gas) = match kind {
+            EthereumKind::Blob { versioned_hashes, max_fee_per_blob_gas, .. } => {
+                (&versioned_hashes[..], Some(*max_fee_per_blob_gas))
+            }
+            _ => (&[][..], None),
         };
         Self {
-            tx_type: tx.fields.tx_type(),
-            nonce: fields.nonce(),
-            gas_limit: fields.gas_limit(),
-            fee_cap: U256::from(fields.max_fee_per_gas()),
-            tip_cap: U256::from(fields.max_priority_fee_per_gas().unwrap_or_else(|| fields.max_fee_per_gas())),
-            is_dynamic: fields.is_dynamic_fee(),
+            tx_type: kind.tx_type(),
+            nonce: *nonce,
+            gas_limit: *gas_limit,
+            fee_cap: price.map_or(gas_price, |price| price.cap),
+            tip_cap: price.map_or(gas_price, |price| price.tip),
+            is_dynamic: price.is_some(),
             from: None,
-            to: fields.to(),
-            value: fields.value(),
-            input: fields.input(),
+            to: *to,
+            value: *value,
+            input,
             human_readable: false,
-            access_list: fields.access_list(),
-            authorization_list: fields.authorization_list(),
-            blob_hashes: fields.blob_versioned_hashes().unwrap_or_default(),
-            max_fee_per_blob_gas: fields.max_fee_per_blob_gas(),
-            chain_id: fields.chain_id(),
+            access_list: Some(access_list),
+            authorization_list: match kind {
+                EthereumKind::SetCode { authorizations, .. } => Some(authorizations),
+                _ => None,
+            },
+            blob_hashes,
+            max_fee_per_blob_gas,
+            chain_id: Some(chain_id.saturating_to()),
             role: Role::Transaction,
             signatures: core::slice::from_ref(&tx.signature),
             fee_payer: None,

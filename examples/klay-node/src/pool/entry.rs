@@ -1,7 +1,7 @@
 //! One waiting transaction with what the pool asks of it again and again.
 
 use klay_accounts::AccountKey;
-use klay_core::{Address, FeeMode, TxEnvelope, TxView, U256, crypto, tx::EthereumFields};
+use klay_core::{Address, FeeMode, TxEnvelope, TxType, TxView, U256, crypto};
 
 use super::{head::price, ready::Place};
 use crate::SharedTx;
@@ -96,6 +96,6 @@ pub(super) fn new_key(tx: &crate::KlaytnTx) -> Option<Result<AccountKey, klay_co
 }
 
 /// Whether the transaction carries blobs.
-pub(super) const fn is_blob(tx: &crate::KlaytnTx) -> bool {
-    matches!(tx, TxEnvelope::Ethereum(tx) if matches!(tx.fields, EthereumFields::Blob(_)))
+pub(super) fn is_blob(tx: &crate::KlaytnTx) -> bool {
+    tx.tx_type() == TxType::ETHEREUM_BLOB
 }
