@@ -112,6 +112,17 @@ impl<F: FeeMode, P: PayloadType> HashedTx<F, P> {
         Ok(RecoveredTx { inner: self, sender, auth, payer_keys })
     }
 
+    /// A transaction out of a block that was validated before: `sender` is taken on trust, no signature is recovered.
+    ///
+    /// For reading, not for executing: the lists of keys are empty, so that no account accepts it as signed.
+    pub fn with_sender_unchecked(self, sender: Address) -> RecoveredTx<F, P> {
+        let auth = match &self.tx {
+            TxEnvelope::Klaytn(_) => SenderAuth::Keys(Vec::new()),
+            TxEnvelope::Legacy(_) | TxEnvelope::Ethereum(_) => SenderAuth::Address,
+        };
+        RecoveredTx { inner: self, sender, auth, payer_keys: Vec::new() }
+    }
+
     /// The transaction.
     pub const fn tx(&self) -> &TxEnvelope<F, P> {
         &self.tx
