@@ -101,13 +101,13 @@ fn a_contract_without_storage_holds_the_empty_root_and_the_fail_key() {
 fn emptiness_depends_on_the_key_of_a_user_and_on_the_code_of_a_contract() {
     let key = PublicKey::from_secret(&[1; 32]).unwrap();
     let program = Program { code_hash: B256::repeat_byte(1), ..Program::default() };
-    let eoa = StateAccount::default();
-    assert!(eoa.is_empty());
-    assert!(!StateAccount { key: key.into(), ..eoa.clone() }.is_empty());
-    assert!(!StateAccount { key: AccountKey::Fail, ..eoa.clone() }.is_empty());
-    assert!(StateAccount { human_readable: true, program, ..eoa.clone() }.is_empty());
-    assert!(!StateAccount { nonce: 1, ..eoa.clone() }.is_empty());
-    assert!(!StateAccount { balance: U256::ONE, ..eoa }.is_empty());
+    let eoa = StateAccount::default;
+    assert!(eoa().is_empty());
+    assert!(!StateAccount { key: key.into(), ..eoa() }.is_empty());
+    assert!(!StateAccount { key: AccountKey::Fail, ..eoa() }.is_empty());
+    assert!(StateAccount { human_readable: true, program, ..eoa() }.is_empty());
+    assert!(!StateAccount { nonce: 1, ..eoa() }.is_empty());
+    assert!(!StateAccount { balance: U256::ONE, ..eoa() }.is_empty());
 
     let stored = Program { storage_root: B256::repeat_byte(1), ..Program::default() };
     assert!(StateAccount::contract(0, U256::ZERO, stored).is_empty());

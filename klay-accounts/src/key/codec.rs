@@ -126,7 +126,7 @@ impl MultiSig {
 }
 
 impl WeightedKey {
-    fn body_len(&self) -> usize {
+    const fn body_len(&self) -> usize {
         integer_len(bits(self.weight)) + PUBLIC_KEY_LEN
     }
 }
