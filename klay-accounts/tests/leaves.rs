@@ -8,7 +8,12 @@ use common::{bytes, each};
 use klay_accounts::{
     AccountKey, CodeInfo, EMPTY_CODE_HASH, EMPTY_ROOT, KeyError, Program, StateAccount, account::Kind,
 };
-use klay_core::{B256, PublicKey, U256, codec::DecodeErrorKind};
+use klay_core::{
+    B256, PublicKey, U256,
+    codec::{DecodeErrorKind, put_bytes},
+    keccak256,
+    trie::Trie,
+};
 use serde_json::{Value, json};
 
 fn account(case: &Value) -> StateAccount {
@@ -50,6 +55,36 @@ fn leaves_of_the_public_genesis_states_are_those_of_the_reference_client() {
             assert_eq!(account(case).encode(), bytes(&case["rlp"]), "{}", case["address"]);
         }
     });
+}
+
+#[test]
+fn state_roots_of_the_public_genesis_states_follow_from_the_leaves() {
+    each("leaves.json", "state_roots", |network| {
+        let storage_root = |slots: &Value| {
+            let slots = slots.as_object().unwrap().iter().map(|(slot, value)| {
+                let (slot, value) = (bytes(&json!(slot)), bytes(value));
+                let zeros = value.iter().take_while(|byte| **byte == 0).count();
+                let mut leaf = Vec::new();
+                put_bytes(&value[zeros..], &mut leaf);
+                (keccak256(B256::left_padding_from(&slot)), leaf)
+            });
+            root(slots.collect())
+        };
+        let leaves = network["accounts"].as_array().unwrap().iter().map(|case| {
+            let account = account(case);
+            if let Some(slots) = case.get("storage") {
+                assert_eq!(storage_root(slots), account.program.storage_root, "{}", case["address"]);
+            }
+            (keccak256(bytes(&case["address"])), account.encode())
+        });
+        assert_eq!(root(leaves.collect()).as_slice(), bytes(&network["state_root"]), "{}", network["network"]);
+    });
+}
+
+fn root(mut entries: Vec<(B256, Vec<u8>)>) -> B256 {
+    entries.sort_unstable();
+    let changes: Vec<_> = entries.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    Trie::new().update(&(), &changes).unwrap().root()
 }
 
 #[test]

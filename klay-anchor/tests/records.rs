@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use klay_anchor::{Anchor, AnchorError, Digest, Number, Record, decoded_anchoring, input_json, json_payload};
 use klay_core::B256;
+use klay_feedeleg::KlaytnTx;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
@@ -50,6 +51,31 @@ fn records_are_read_as_by_the_reference_client() {
             }
         });
     }
+}
+
+#[test]
+fn anchoring_transactions_are_those_of_the_reference_client() {
+    each("anchor_tx", |case| {
+        let chain_id = case["chainId"].as_u64().unwrap();
+        let raw = bytes(&case["raw"]);
+        let tx = KlaytnTx::decode(&raw).unwrap();
+        assert_eq!(tx.encode(), raw, "{}", case["id"]);
+        assert_eq!(tx.hash().as_slice(), bytes(&case["hash"]), "{}", case["id"]);
+        assert_eq!(tx.sender_hash().as_slice(), bytes(&case["senderTxHash"]), "{}", case["id"]);
+        assert_eq!(tx.signing_hash(Some(chain_id)).as_slice(), bytes(&case["sigHash"]), "{}", case["id"]);
+        if let Some(hash) = case.get("feePayerSigHash") {
+            assert_eq!(tx.payer_signing_hash(chain_id).unwrap().as_slice(), bytes(hash), "{}", case["id"]);
+        }
+        let input = bytes(&case["input"]);
+        assert_eq!(tx.view().input, input);
+        if let Ok(anchor) = Anchor::decode(&input) {
+            let rebuilt = match anchor {
+                Anchor::Record(record) => record.payload().input.to_vec(),
+                Anchor::Legacy(digest) => digest.encode(),
+            };
+            assert_eq!(rebuilt, input);
+        }
+    });
 }
 
 #[test]

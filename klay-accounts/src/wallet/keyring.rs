@@ -172,6 +172,14 @@ impl Keyring {
         Ok(Signatures::new(signatures))
     }
 
+    /// The keys of `role` as the signers that transactions take: `tx.sign(chain_id, &keyring.signers(role)?)`.
+    ///
+    /// # Errors
+    /// If neither this role nor the first has any.
+    pub fn signers(&self, role: Role) -> Result<Vec<&dyn Sign>, KeyringError> {
+        Ok(self.keys(role)?.iter().map(|key| key as &dyn Sign).collect())
+    }
+
     /// The account key that an account update installs so that this keyring can sign: every weight and threshold 1.
     ///
     /// # Errors
