@@ -29,7 +29,7 @@ enum Command {
     Account(cli::account::Account),
     /// Genesis files.
     #[command(subcommand)]
-    Genesis(cli::genesis::Genesis),
+    Genesis(cli::genesis::GenesisCommand),
 }
 
 fn main() -> ExitCode {

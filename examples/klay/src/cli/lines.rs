@@ -90,7 +90,9 @@ pub(super) fn hex_bytes(text: &str) -> Result<Vec<u8>, BadLine> {
         hex::FromHexError::InvalidHexCharacter { c, index } => {
             BadLine { error: format!("not a hex digit: {c:?} ({index} digits in)"), offset: Some(index / 2) }
         }
-        hex::FromHexError::OddLength => BadLine::new(format!("{} hex digits, not a whole number of bytes", digits.len())),
+        hex::FromHexError::OddLength => {
+            BadLine::new(format!("{} hex digits, not a whole number of bytes", digits.len()))
+        }
         other @ hex::FromHexError::InvalidStringLength => BadLine::new(other),
     })
 }

@@ -69,7 +69,7 @@ fn describe(tx: KlaytnTx) -> Object {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     if let Some(input) = fields.get_mut("inputJSON") {
-        *input = klay_anchor::input_json(view.input);
+        *input = klay_anchor::input_json(view.input).unwrap_or_default();
     }
     out.extend(fields);
     Object(out)
