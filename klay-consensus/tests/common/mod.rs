@@ -3,7 +3,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use klay_consensus::{
-    istanbul::{HeaderValue, Klaytn, seal::KeySigner},
+    istanbul::{HeaderValue, Klaytn, WireValue, seal::KeySigner},
     types::{Height, Value},
     wal::Identity,
 };
@@ -157,5 +157,21 @@ impl Json for serde_json::Value {
     }
     fn addresses(&self, key: &str) -> Vec<Address> {
         self.list(key).iter().map(|a| Address::from_slice(&unhex(a.as_str().unwrap()))).collect()
+    }
+}
+
+impl WireValue for TestBlock {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let content = [self.header.encode(), vec![0xc0]].concat();
+        klay_core::codec::put_list_header(content.len(), out);
+        out.extend_from_slice(&content);
+    }
+
+    fn decode(reader: &mut klay_core::codec::Reader<'_>) -> Result<Self, klay_core::DecodeError> {
+        let mut list = reader.list("block")?;
+        let header = Header::decode(&mut list)?;
+        list.list("block.transactions")?.end("block.transactions")?;
+        list.end("block")?;
+        Ok(Self { header })
     }
 }
