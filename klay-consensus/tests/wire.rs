@@ -201,11 +201,8 @@ fn quorums_and_timeouts() {
             assert_eq!(u64::from(quorum::weak(n)), case.num("round_change_jump"), "n = {n}");
         }
         for case in file.list("timeouts_ms") {
-            let span = Legacy::default().after(
-                TimerKind::Round,
-                Round::new(case.num("round")),
-                &RoundHistory::default(),
-            );
+            let span =
+                Legacy::default().after(TimerKind::Round, Round::new(case.num("round")), &RoundHistory::default());
             assert_eq!(span.as_millis(), u128::from(case.num("ms")));
         }
     }

@@ -38,9 +38,9 @@ use crate::{
 
 const PERIOD: TimerId = TimerId::new(0);
 
-/// The engine. See the [module](self) for its rules.
+/// The engine. See [its rules](crate::dev).
 #[derive(Debug)]
-pub struct Dev<V: HeaderValue + Send + Sync + 'static> {
+pub struct Dev<V: HeaderValue> {
     config: DevConfig,
     floor: Floor<Klaytn<V>>,
     round: Round,
@@ -65,7 +65,7 @@ enum State<V> {
 
 type Fx<V> = Effects<Klaytn<V>, Never, DevRecord>;
 
-impl<V: HeaderValue + Send + Sync + 'static> Engine<Klaytn<V>> for Dev<V> {
+impl<V: HeaderValue> Engine<Klaytn<V>> for Dev<V> {
     type Msg = Never;
     type Record = DevRecord;
     type Config = DevConfig;
@@ -144,7 +144,7 @@ impl<V: HeaderValue + Send + Sync + 'static> Engine<Klaytn<V>> for Dev<V> {
     }
 }
 
-impl<V: HeaderValue + Send + Sync + 'static> Dev<V> {
+impl<V: HeaderValue> Dev<V> {
     /// The authority.
     pub const fn authority(&self) -> Address {
         self.config.me

@@ -247,4 +247,3 @@ impl<V: WireValue> Message<V> {
         Ok(Self { envelope, body })
     }
 }
-

@@ -3,10 +3,15 @@
 //! Source: chapter 50, section 1.
 
 mod envelope;
+pub mod machine;
 mod message;
 mod model;
 pub mod seal;
 
 pub use envelope::{Envelope, NETWORK_CODE};
+pub use machine::{
+    Compat, Istanbul, IstanbulConfig, IstanbulRecord, PROPOSE_TIMER, QUEUE_TIMERS, QueuedEvent, REPEAT_TIMER,
+    RETRY_TIMER, ROUND_TIMER, Relay, Rules, backlog_priority, read_proof,
+};
 pub use message::{Body, Code, Message, Preprepare, Subject, WireValue, put_view, read_view};
 pub use model::{CommittedSeals, HeaderValue, Klaytn};

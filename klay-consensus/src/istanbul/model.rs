@@ -9,7 +9,7 @@ use super::seal::{Seal, WriteError};
 use crate::types::{Model, Round, Value};
 
 /// A value that carries a header: a block, whatever its transactions are.
-pub trait HeaderValue: Value<Id = B256> {
+pub trait HeaderValue: Value<Id = B256> + Send + Sync + 'static {
     /// The header.
     fn header(&self) -> &Header;
 
@@ -66,7 +66,7 @@ impl<V> PartialEq for Klaytn<V> {
 
 impl<V> Eq for Klaytn<V> {}
 
-impl<V: HeaderValue + Send + Sync + 'static> Model for Klaytn<V> {
+impl<V: HeaderValue> Model for Klaytn<V> {
     type Value = V;
     type Id = B256;
     type Peer = Address;

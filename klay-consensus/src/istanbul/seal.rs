@@ -109,7 +109,7 @@ impl<K: Sign> KeySigner<K> {
     }
 }
 
-impl<K: Sign, V: HeaderValue + Send + Sync + 'static> Signer<Klaytn<V>> for KeySigner<K> {
+impl<K: Sign, V: HeaderValue> Signer<Klaytn<V>> for KeySigner<K> {
     fn id(&self) -> Address {
         self.address
     }
@@ -127,7 +127,7 @@ impl<K: Sign, V: HeaderValue + Send + Sync + 'static> Signer<Klaytn<V>> for KeyS
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recover;
 
-impl<V: HeaderValue + Send + Sync + 'static> Verifier<Klaytn<V>> for Recover {
+impl<V: HeaderValue> Verifier<Klaytn<V>> for Recover {
     fn verify(&self, who: Address, _domain: Domain, digest: [u8; 32], sig: &Seal) -> bool {
         seal_author(digest.into(), sig) == Some(who)
     }

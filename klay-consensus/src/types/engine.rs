@@ -18,9 +18,9 @@
 //!
 //! Source: chapter 50, section 5.3.
 
-use core::fmt::Debug;
+use core::{fmt::Debug, time::Duration};
 
-use super::{Effects, Floor, Height, Lsn, Model, Record, Round, SignRefused, Slot, Ticket, Time, TimerId, WallTime};
+use super::{Effects, Floor, Height, Lsn, Model, Record, Round, SignRefused, Slot, Ticket, Time, TimerId};
 
 /// The opinion of the application on a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +29,10 @@ pub enum Verdict {
     Valid,
     /// It must not be decided, ever.
     Invalid(&'static str),
-    /// Ask again at that time: its timestamp lies ahead.
+    /// Ask again after that span: its timestamp lies ahead.
     NotYet {
-        /// When it becomes decidable.
-        until: WallTime,
+        /// Until it becomes decidable.
+        wait: Duration,
     },
 }
 
@@ -189,7 +189,7 @@ pub struct Status<M: Model> {
     pub backlog: u32,
 }
 
-/// A consensus protocol. See the [module](self) for the rules.
+/// A consensus protocol. See [the rules of the contract](crate::types::engine).
 pub trait Engine<M: Model>: Sized {
     /// What it says to its peers.
     type Msg: Clone + Debug + Send + 'static;

@@ -3,7 +3,7 @@
 mod codec;
 mod committee;
 mod effects;
-mod engine;
+pub mod engine;
 mod evidence;
 mod model;
 mod position;

@@ -3,14 +3,6 @@
 //! An additive lagged Fibonacci generator with lags 607 and 273. The order of validators on a Klaytn chain depends on it,
 //! so it is part of consensus.
 //!
-//! ```
-//! use klay_consensus::valset::GoRand;
-//!
-//! let mut rand = GoRand::new(1);
-//! assert_eq!(rand.int63(), 5_577_006_791_947_779_410);
-//! assert_eq!(rand.int63(), 8_674_665_223_082_153_551);
-//! ```
-//!
 //! Source: chapter 50, section 2.1.
 
 use super::go_rand_table::TABLE;
@@ -20,6 +12,14 @@ const TAP: usize = 273;
 const PRIME: i64 = (1 << 31) - 1;
 
 /// The generator.
+///
+/// ```
+/// use klay_consensus::valset::GoRand;
+///
+/// let mut rand = GoRand::new(1);
+/// assert_eq!(rand.int63(), 5_577_006_791_947_779_410);
+/// assert_eq!(rand.int63(), 8_674_665_223_082_153_551);
+/// ```
 #[derive(Debug, Clone)]
 pub struct GoRand {
     words: Box<[u64; LEN]>,
