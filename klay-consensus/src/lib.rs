@@ -1,4 +1,4 @@
-//! Consensus engines behind one deterministic contract.
+#![doc = include_str!("../README.md")]
 
 pub mod dev;
 pub mod gate;

@@ -3,6 +3,7 @@
 //! Source: chapter 50, section 1.
 
 mod envelope;
+pub mod import;
 pub mod machine;
 mod message;
 mod model;
