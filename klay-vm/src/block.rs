@@ -5,7 +5,7 @@ mod system;
 
 use klay_accounts::StateAccount;
 use klay_core::{
-    Bloom, Bytes, U256,
+    Address, Bloom, Bytes, U256,
     block::{Log, Receipt},
     tx::{FeeMode, RecoveredTx},
 };
@@ -49,6 +49,9 @@ pub struct BlockResult {
     pub gas_used: u64,
     /// Union of the receipts' blooms.
     pub bloom: Bloom,
+    /// The accounts that the block changed, as they stand behind it, in order of addresses; one that is gone stands here
+    /// as an absent one reads. A pool follows the chain by these without reading the state.
+    pub changed: Vec<(Address, StateAccount)>,
 }
 
 /// Where a block stood: see [`BlockExecutor::revert`].
@@ -226,12 +229,14 @@ impl BlockExecutor {
     /// If the state cannot be read.
     pub fn finish(self) -> Result<BlockResult, StateError> {
         let bloom = self.receipts.iter().fold(Bloom::ZERO, |union, receipt| union | receipt.bloom);
+        let (state, changed) = self.klvm.into_world().finish()?;
         Ok(BlockResult {
-            state: self.klvm.into_world().finish()?,
+            state,
             receipts: self.receipts,
             gas_prices: self.gas_prices,
             gas_used: self.gas_used,
             bloom,
+            changed,
         })
     }
 }

@@ -141,7 +141,15 @@ fn address(secret: &[u8; 32]) -> Address {
     PublicKey::from_secret(secret).unwrap().address()
 }
 
-fn transfer(secret: &[u8; 32], klaytn: bool, chain_id: u64, nonce: u64, to: Address, value: U256, price: u64) -> String {
+fn transfer(
+    secret: &[u8; 32],
+    klaytn: bool,
+    chain_id: u64,
+    nonce: u64,
+    to: Address,
+    value: U256,
+    price: u64,
+) -> String {
     let gas_price = U256::from(price);
     if klaytn {
         let payload = Payload::ValueTransfer(ValueTransfer { to, value });

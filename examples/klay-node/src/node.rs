@@ -1,10 +1,29 @@
-//! The handle on a running node.
+//! The handle on a running node, and how a node is put together.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use klay_core::{Address, B256, ChainConfig, Signature, auth::SignError};
+use klay_accounts::wallet::SecretKey;
+use klay_consensus::dev::DevConfig;
+use klay_core::{
+    Address, B256, ChainConfig, Signature,
+    auth::SignError,
+    genesis::Genesis,
+    storage::{KeyValue, Memory, Sled, StorageError},
+};
+use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
-use crate::{chain::Chain, metrics::Metrics, pool::TxPool};
+use crate::{
+    chain::{Chain, ChainOptions, OpenError},
+    driver::{Author, Driver, DriverError, LogFolder, Parts, randao::RandaoKey},
+    metrics::Metrics,
+    pool::{PoolConfig, TxPool},
+};
 
 /// Accounts that the node signs for (`eth_accounts`, `kaia_sendTransaction`): dev accounts or a keystore.
 pub trait NodeWallet: fmt::Debug + Send + Sync + 'static {
@@ -32,6 +51,110 @@ impl NodeWallet for NoWallet {
     }
 }
 
+/// Where a node keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// In memory: gone when the process ends.
+    Memory,
+    /// In this folder, on sled: `chain`, `consensus` and `key` lie in it.
+    Folder(PathBuf),
+}
+
+/// What makes blocks.
+#[derive(Debug)]
+pub struct Authority {
+    /// The key that seals.
+    pub key: SecretKey,
+    /// Where rewards go; the key's own address if not given.
+    pub rewardbase: Option<Address>,
+    /// When blocks are made.
+    pub pace: DevConfig,
+    /// Seconds that must lie between two blocks; 0 lets blocks share a second, as a block per transaction needs.
+    pub period: u64,
+    /// Gas at which a block is full.
+    pub gas_limit: u64,
+}
+
+impl Authority {
+    /// Gas of a block unless told otherwise: about 20,000 transfers.
+    pub const GAS_LIMIT: u64 = 420_000_000;
+
+    /// A block as soon as transactions wait.
+    ///
+    /// Several of them may carry the same second: no second has to pass between two blocks, against the rule of the
+    /// public networks, so that their time is the time of day.
+    pub fn instant(key: SecretKey) -> Self {
+        Self { pace: DevConfig::instant(key.address()), key, rewardbase: None, period: 0, gas_limit: Self::GAS_LIMIT }
+    }
+
+    /// A block each `interval`, empty or not. Whole seconds keep the rule of the public networks, by which a block's
+    /// time lies at least a second behind its parent's; below a second it does not apply.
+    pub fn interval(key: SecretKey, interval: Duration) -> Self {
+        let pace = DevConfig::interval(key.address(), interval);
+        Self { pace, key, rewardbase: None, period: interval.as_secs().min(1), gas_limit: Self::GAS_LIMIT }
+    }
+}
+
+/// What a node is made of.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// The chain's beginning, prepared ([`Genesis::prepared`]).
+    pub genesis: Genesis,
+    /// Where it is kept.
+    pub data: Data,
+    /// What is kept, and when states are written.
+    pub chain: ChainOptions,
+    /// Limits of the pool.
+    pub pool: PoolConfig,
+    /// The number in `net_version`; the chain id if not given.
+    pub network_id: Option<u64>,
+    /// Who makes blocks; nobody if not given.
+    pub authority: Option<Authority>,
+    /// Accounts the node signs for.
+    pub wallet: Arc<dyn NodeWallet>,
+}
+
+impl NodeConfig {
+    /// A node in memory that makes no blocks.
+    pub fn new(genesis: Genesis) -> Self {
+        Self {
+            genesis,
+            data: Data::Memory,
+            chain: ChainOptions::default(),
+            pool: PoolConfig::default(),
+            network_id: None,
+            authority: None,
+            wallet: Arc::new(NoWallet),
+        }
+    }
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("store: {0}")]
+    Storage(#[from] StorageError),
+    /// The folder cannot be made.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The chain cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Blocks cannot be made.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The key gives no randomness.
+    #[error("the key is of no use for KIP-114")]
+    Randao,
+}
+
 /// A running node. Cloning is cheap; all clones are the same node.
 #[derive(Debug, Clone)]
 pub struct Node(Arc<Inner>);
@@ -43,9 +166,45 @@ struct Inner {
     wallet: Arc<dyn NodeWallet>,
     metrics: Arc<Metrics>,
     network_id: u64,
+    driver: Mutex<Option<Driver>>,
 }
 
 impl Node {
+    /// Opens the chain, executes what a crash left over, and begins to make blocks if there is an authority.
+    ///
+    /// # Errors
+    /// If the data cannot be used or belong to another chain, or the key must not sign.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let NodeConfig { genesis, data, chain, pool, network_id, authority, wallet } = config;
+        let metrics = Arc::new(Metrics::default());
+        let store: Arc<dyn KeyValue> = match &data {
+            Data::Memory => Arc::new(Memory::new()),
+            Data::Folder(folder) => Arc::new(Sled::open(made(folder.join("chain"))?)?),
+        };
+        let chain = Chain::open(store, &genesis, chain, &metrics)?;
+        let pool = TxPool::new(pool, chain.pool_head(), Arc::clone(&metrics));
+        let driver = match authority {
+            Some(authority) => Some(drive(&chain, &pool, &metrics, authority, &data).await?),
+            None => None,
+        };
+        let network_id = network_id.unwrap_or(chain.config().chain_id);
+        Ok(Self(Arc::new(Inner { chain, pool, wallet, metrics, network_id, driver: Mutex::new(driver) })))
+    }
+
+    /// Stops making blocks and writes the newest state. The handles stay readable.
+    pub async fn stop(&self) {
+        let driver = self.0.driver.lock().take();
+        if let Some(driver) = driver {
+            driver.stop().await;
+        }
+        let chain = self.0.chain.clone();
+        let written = tokio::task::spawn_blocking(move || chain.persist()).await;
+        if let Ok(Err(error)) = written {
+            // Nothing is lost: the blocks are stored, the next start executes them again.
+            tracing::error!(%error, "state cannot be written");
+        }
+    }
+
     /// The chain as stored.
     pub fn chain(&self) -> &Chain {
         &self.0.chain
@@ -75,4 +234,36 @@ impl Node {
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
+}
+
+async fn drive(
+    chain: &Chain,
+    pool: &TxPool,
+    metrics: &Arc<Metrics>,
+    authority: Authority,
+    data: &Data,
+) -> Result<Driver, StartError> {
+    let Authority { key, rewardbase, pace, period, gas_limit } = authority;
+    let log = match data {
+        Data::Memory => LogFolder::Memory,
+        Data::Folder(folder) => {
+            LogFolder::Disk { log: made(folder.join("consensus"))?, anchor: made(folder.join("key"))? }
+        }
+    };
+    let author = Author {
+        address: key.address(),
+        rewardbase: rewardbase.unwrap_or_else(|| key.address()),
+        randao: RandaoKey::derive(&Zeroizing::new(*key.expose())).ok_or(StartError::Randao)?,
+        vanity: concat!("klay ", env!("CARGO_PKG_VERSION")).as_bytes().to_vec(),
+        gas_limit,
+        period,
+    };
+    let (chain, pool, metrics) = (chain.clone(), pool.clone(), Arc::clone(metrics));
+    Ok(Driver::start(Parts { chain, pool, metrics, author, key, config: pace, log }).await?)
+}
+
+fn made(path: PathBuf) -> Result<PathBuf, StartError> {
+    let make = |path: &Path| std::fs::create_dir_all(path);
+    make(&path).map_err(|source| StartError::Folder { path: path.clone(), source })?;
+    Ok(path)
 }

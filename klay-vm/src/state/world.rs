@@ -246,12 +246,14 @@ impl World {
         }
     }
 
-    /// The state with everything that has changed.
-    pub(crate) fn finish(self) -> Result<State, StateError> {
+    /// The state with everything that has changed, and the accounts that have, in order of addresses; one that is gone
+    /// stands there as an absent one reads.
+    pub(crate) fn finish(self) -> Result<(State, Vec<(Address, StateAccount)>), StateError> {
         let Self { base, entries, codes, .. } = self;
         let mut changes = Vec::new();
+        let mut changed = Vec::new();
         let mut made = Pending::default();
-        for entry in entries.into_values().filter(|entry| entry.dirty) {
+        for (address, entry) in entries.into_iter().filter(|(_, entry)| entry.dirty) {
             let in_base = entry.in_base;
             match entry.sealed(&base, &mut made)? {
                 (key, Some(account)) => {
@@ -259,13 +261,18 @@ impl World {
                         made.codes.insert(account.program.code_hash, code.clone());
                     }
                     changes.push((key, Some(account.encode())));
+                    changed.push((address, account));
                 }
-                (key, None) if in_base => changes.push((key, None)),
+                (key, None) if in_base => {
+                    changes.push((key, None));
+                    changed.push((address, StateAccount::default()));
+                }
                 (_, None) => {}
             }
         }
         changes.sort_unstable_by_key(|(key, _)| *key);
-        base.changed(&changes, made)
+        changed.sort_unstable_by_key(|(address, _)| *address);
+        Ok((base.changed(&changes, made)?, changed))
     }
 
     fn entry(&mut self, address: Address) -> Result<&mut Entry, StateError> {

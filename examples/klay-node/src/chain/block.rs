@@ -5,6 +5,7 @@ use std::sync::Arc;
 use klay_core::{
     Address, B256,
     block::{Header, Receipt},
+    codec::header_len,
 };
 
 use crate::SharedTx;
@@ -25,6 +26,13 @@ pub struct SealedBlock {
 }
 
 impl SealedBlock {
+    /// A block whose hash and proposer are known.
+    pub fn new(header: Header, hash: B256, transactions: Vec<SharedTx>, proposer: Address) -> Self {
+        let list: usize = transactions.iter().map(|tx| tx.encoded().len()).sum();
+        let content = header.encode().len() + header_len(list) + list;
+        Self { header, hash, transactions, size: header_len(content) + content, proposer }
+    }
+
     /// The height.
     pub const fn number(&self) -> u64 {
         self.header.number

@@ -45,7 +45,8 @@ impl NodeApp {
         })?;
         self.metrics.blocks.add(1);
         self.metrics.committed.add(body.transactions.len() as u64);
-        self.pool.follow(self.chain.pool_head(), body.result.changed.iter().map(|(a, s)| (*a, s)));
+        self.pool
+            .follow(self.chain.pool_head(), body.result.changed.iter().map(|(address, account)| (*address, account)));
         let tip = self.tip(&head.block);
         tracing::info!(
             number = head.block.number(),

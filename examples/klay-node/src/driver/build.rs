@@ -2,13 +2,10 @@
 //!
 //! Source: spec 30, sections 1.6 and 1.7; spec 10, section 6.4; spec 75, section 5.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use klay_consensus::istanbul::seal;
-use klay_core::{Address, B256, Bytes, Fork, block::Header};
+use klay_core::{Address, B256, Bytes, Fork, U256, block::Header};
 use klay_vm::{BlockExecutor, Disposition, TxError};
 
 use super::{
@@ -67,13 +64,13 @@ pub(super) fn build(
     if transactions.is_empty() && !empty {
         return Ok(None);
     }
-    let result = finalise::finish(chain, executor, &header)?;
+    let result = finalise::finish(chain, executor, &header, &transactions)?;
     let params = chain.params_at(header.number);
     header.state_root = result.state.root();
     header.gas_used = result.gas_used;
     header.logs_bloom = result.bloom;
-    header.transactions_root = params.derive_sha.root(&finalise::encoded(&transactions));
-    header.receipts_root = params.derive_sha.root(&finalise::encoded_receipts(&result.receipts));
+    header.transactions_root = params.list_root().root(&finalise::encoded(&transactions));
+    header.receipts_root = params.list_root().root(&finalise::encoded_receipts(&result.receipts));
     if header.blob_gas_used.is_some() {
         header.blob_gas_used = Some(finalise::blob_gas(&transactions));
     }
@@ -88,17 +85,18 @@ fn template(chain: &Chain, parent: &SealedBlock, author: &Author) -> Result<Head
     let mut header = Header {
         parent_hash: parent.hash,
         rewardbase: author.rewardbase,
-        block_score: klay_core::U256::from(1),
+        block_score: U256::from(1),
         number,
         timestamp,
         timestamp_fos,
         extra: seal::new_extra(&author.vanity, vec![author.address]),
-        base_fee: chain.base_fee_after(&parent.header)?,
+        base_fee: chain.base_fee_after(&parent.header),
         ..Header::default()
     };
     if rules.has(Fork::Randao) {
         let reveal = author.randao.reveal(number);
-        let previous = parent.header.mix_hash.as_deref().and_then(|mix| B256::try_from(mix).ok()).unwrap_or_default();
+        let previous =
+            parent.header.mix_hash.as_ref().and_then(|mix| B256::try_from(mix.as_ref()).ok()).unwrap_or_default();
         header.mix_hash = Some(Bytes::copy_from_slice(randao::mix(previous, &reveal).as_slice()));
         header.random_reveal = Some(Bytes::copy_from_slice(&reveal));
     }
@@ -150,9 +148,4 @@ fn set_aside(error: &TxError, tx: &SharedTx, pool: &TxPool, best: &mut crate::po
             pool.remove(tx);
         }
     }
-}
-
-/// The sealed block that a decided proposal becomes.
-pub(super) fn sealed(header: Header, hash: B256, body: &Executed, author: Address) -> Arc<SealedBlock> {
-    Arc::new(SealedBlock::new(header, hash, body.transactions.clone(), author))
 }

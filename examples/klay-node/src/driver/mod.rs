@@ -84,7 +84,7 @@ impl Driver {
     pub(crate) async fn start(parts: Parts) -> Result<Self, DriverError> {
         match parts.log.clone() {
             LogFolder::Disk { log, anchor } => {
-                let (log, anchor) = (FsDisk::open(log)?, FsDisk::open(anchor)?);
+                let (log, anchor) = (FsDisk::new(log)?, FsDisk::new(anchor)?);
                 Self::launch(parts, log, Some(anchor)).await
             }
             LogFolder::Memory => Self::launch(parts, MemoryDisk::new(), None).await,
@@ -93,11 +93,8 @@ impl Driver {
 
     async fn launch<D: Disk + 'static>(parts: Parts, disk: D, anchor: Option<D>) -> Result<Self, DriverError> {
         let Parts { chain, pool, metrics, author, key, config, .. } = parts;
-        let identity = Identity {
-            chain_id: chain.config().chain_id,
-            key: author.address.to_vec(),
-            engine: "dev".to_owned(),
-        };
+        let identity =
+            Identity { chain_id: chain.config().chain_id, key: author.address.to_vec(), engine: "dev".to_owned() };
         let options = GateOptions { floor: Slot::new(chain.head().number()), ..GateOptions::default() };
         let (gate, entries) = Gate::open(KeySigner::new(key), disk, anchor, identity, options)?;
         let app = NodeApp { chain, pool: pool.clone(), author: Arc::new(author), metrics };
@@ -117,11 +114,7 @@ impl Driver {
 }
 
 /// Tells the engine whenever transactions wait, until told to stop.
-async fn keep_telling(
-    host: HostHandle<Klaytn<Proposal>, Never>,
-    pool: TxPool,
-    mut stopped: oneshot::Receiver<()>,
-) {
+async fn keep_telling(host: HostHandle<Klaytn<Proposal>, Never>, pool: TxPool, mut stopped: oneshot::Receiver<()>) {
     loop {
         tokio::select! {
             () = pool.readied() => host.demand(),

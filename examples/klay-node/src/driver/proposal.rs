@@ -13,7 +13,7 @@ use crate::SharedTx;
 
 /// A block that was built and executed here. Cloning is cheap.
 #[derive(Clone)]
-pub struct Proposal {
+pub(super) struct Proposal {
     header: Arc<Header>,
     id: B256,
     body: Arc<Executed>,
@@ -21,21 +21,21 @@ pub struct Proposal {
 
 /// Transactions and what they did.
 #[derive(Debug)]
-pub struct Executed {
+pub(super) struct Executed {
     /// The transactions, the same objects that the pool held.
-    pub transactions: Vec<SharedTx>,
+    pub(super) transactions: Vec<SharedTx>,
     /// Their effect; the state behind the block.
-    pub result: BlockResult,
+    pub(super) result: BlockResult,
 }
 
 impl Proposal {
     /// A proposal with this header, sealed or not.
-    pub fn new(header: Header, body: Executed) -> Self {
+    pub(super) fn new(header: Header, body: Executed) -> Self {
         Self { id: header.hash(), header: Arc::new(header), body: Arc::new(body) }
     }
 
     /// Transactions and result.
-    pub fn body(&self) -> &Arc<Executed> {
+    pub(super) fn body(&self) -> &Arc<Executed> {
         &self.body
     }
 }

@@ -71,10 +71,7 @@ mod tests {
         let reveal = key.reveal(31337);
         assert_eq!(hex::encode(&reveal[..16]), "adfe25ced45819332cbf088f01cdd280");
         let previous = b256!("8019df1a2a9f833dc7f400a15b33e54a5c80295165c5953dc23891aab9203810");
-        assert_eq!(
-            mix(previous, &reveal),
-            b256!("8772d58248bdf34e81ecbf36f28299cfa758b61ccf3f64e1dc0646687a55892f")
-        );
+        assert_eq!(mix(previous, &reveal), b256!("8772d58248bdf34e81ecbf36f28299cfa758b61ccf3f64e1dc0646687a55892f"));
         assert_eq!(hex::encode(&key.public_key()[..8]), "a12b439b8699a3f1");
         assert_eq!(hex::encode(&key.proof_of_possession()[..8]), "824ee734e7936a22");
     }

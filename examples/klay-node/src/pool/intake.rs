@@ -13,9 +13,7 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{
-    Entry, Origin, PoolConfig, PoolError, TxPool, entry::new_key, head::PoolHead, validate,
-};
+use super::{Entry, Origin, PoolConfig, PoolError, TxPool, entry::new_key, head::PoolHead, validate};
 use crate::{Fee, KlaytnTx};
 
 /// Batches up to this size are done on the spot: handing them over would cost more than it brings.

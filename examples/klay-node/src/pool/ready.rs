@@ -118,7 +118,11 @@ impl Ready {
             (c, _) => c.is_some(),
         };
         let (tip, key) = if capped_first { capped } else { tipped }?;
-        if capped_first { cursor.capped = Some(key) } else { cursor.tipped = Some(key) }
+        if capped_first {
+            cursor.capped = Some(key)
+        } else {
+            cursor.tipped = Some(key)
+        }
         Some((tip, key.1, key.2))
     }
 

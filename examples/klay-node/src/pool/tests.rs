@@ -111,7 +111,7 @@ fn legacy_with(n: u8, nonce: u64, price: u64, change: impl FnOnce(&mut LegacyTx)
 
 fn klaytn(n: u8, nonce: u64, price: u64, payload: Payload) -> SharedTx {
     let body = Body { nonce, gas_price: U256::from(price), gas_limit: 100_000, from: who(n), payload };
-    let mut tx: Tx<Fee> = body.paid_by(Fee::default());
+    let mut tx: Tx<Fee> = body.paid_by(Fee::Sender(klay_core::SenderPays));
     let digest = KlaytnTx::Klaytn(tx.clone()).signing_hash(Some(CHAIN_ID));
     tx.signatures.push(sign_digest(&secret(n), digest).unwrap().with_chain_id(CHAIN_ID));
     Arc::new(RecoveredKlaytnTx::recover(KlaytnTx::Klaytn(tx), CHAIN_ID).unwrap())
@@ -163,10 +163,7 @@ fn errors_have_the_reference_clients_texts() {
     assert_eq!(text(legacy(1, 2, 100)), "nonce too low");
     world.change(who(2), |account| account.key = AccountKey::from(PublicKey::from_secret(&secret(9)).unwrap()));
     assert_eq!(text(legacy(2, 0, 100)), "invalid sender: a legacy transaction must be with a legacy account key");
-    assert_eq!(
-        text(klaytn(2, 0, 100, Payload::Cancel(payload::Cancel))),
-        "invalid sender: invalid account key"
-    );
+    assert_eq!(text(klaytn(2, 0, 100, Payload::Cancel(payload::Cancel))), "invalid sender: invalid account key");
     assert_eq!(
         text(klaytn(0, 1, 100, Payload::ChainDataAnchoring(payload::ChainDataAnchoring { input: Bytes::new() }))),
         "locally anchoring chaindata tx is not allowed in this node"
@@ -294,9 +291,8 @@ fn recipients_are_judged_by_type() {
         account.program.code_hash = B256::repeat_byte(7);
     });
     let transfer = |to| Payload::ValueTransfer(payload::ValueTransfer { to, value: U256::from(1) });
-    let call = |to| {
-        Payload::ContractExecution(payload::ContractExecution { to, value: U256::ZERO, input: Bytes::new() })
-    };
+    let call =
+        |to| Payload::ContractExecution(payload::ContractExecution { to, value: U256::ZERO, input: Bytes::new() });
     assert_eq!(world.add(klaytn(0, 0, 100, transfer(contract))), Err(PoolError::RecipientNotEoa));
     assert_eq!(world.add(klaytn(0, 0, 100, call(who(1)))), Err(PoolError::RecipientNotContract));
     world.add(klaytn(0, 0, 100, call(contract))).unwrap();

@@ -31,7 +31,10 @@ const LAST_RESERVED: u16 = 0x03ff;
 pub(super) fn check_form(hashed: &HashedTx<Fee>, head: &PoolHead) -> Result<(), PoolError> {
     let (tx, view) = (hashed.tx(), hashed.view());
     check_type(&view, head)?;
-    if head.next_rules.has(Fork::Shanghai) && view.to.is_none_or(|to| is_nobody(tx, to)) && view.input.len() > MAX_INIT_CODE {
+    if head.next_rules.has(Fork::Shanghai)
+        && view.to.is_none_or(|to| is_nobody(tx, to))
+        && view.input.len() > MAX_INIT_CODE
+    {
         return Err(PoolError::InitCodeSize { got: view.input.len(), limit: MAX_INIT_CODE });
     }
     if view.gas_limit > MAX_GAS {

@@ -1,0 +1,239 @@
+//! Opening a chain: a new one from a genesis, an old one from its store.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use klay_core::{
+    Address, B256,
+    block::Header,
+    config::{ChainConfig, ForkCompatError},
+    genesis::Genesis,
+    governance::ScheduleError,
+    storage::{
+        Batch, ChainStore, KeyValue, NewBlock, StorageError,
+        chain::{put_chain_config, put_persisted_state},
+    },
+    trie::TrieError,
+};
+use klay_vm::{State, genesis::genesis_block};
+use parking_lot::{Mutex, RwLock};
+use rayon::prelude::*;
+use tokio::sync::broadcast;
+
+use super::{
+    BlockReceipts, Chain, ChainError, ChainOptions, Head, Inner, SealedBlock,
+    append::Unwritten,
+    context::Params,
+    recent::{Loaded, Recent},
+    stored,
+};
+use crate::{driver::ExecuteError, metrics::Metrics};
+
+/// Heads that a slow listener may be behind.
+const HEADS: usize = 256;
+
+/// Why a chain cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The chain cannot be read.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store holds another chain.
+    #[error("the data belong to another chain: its genesis is {found}, not {expected}")]
+    OtherGenesis {
+        /// Of the genesis given.
+        expected: B256,
+        /// In the store.
+        found: B256,
+    },
+    /// The store holds a chain with another id. (A genesis hash does not cover it.)
+    #[error("the data belong to chain {got}, not {expected}")]
+    OtherChainId {
+        /// Of the genesis given.
+        expected: u64,
+        /// In the store.
+        got: u64,
+    },
+    /// The store has blocks above a fork that the genesis puts elsewhere.
+    #[error(transparent)]
+    Forks(#[from] ForkCompatError),
+    /// The stored configuration does not parse.
+    #[error("stored chain configuration: {0}")]
+    Config(#[from] serde_json::Error),
+    /// The state of the genesis cannot be built.
+    #[error(transparent)]
+    Genesis(#[from] TrieError),
+    /// The configuration has no valid governance.
+    #[error(transparent)]
+    Governance(#[from] ScheduleError),
+    /// A stored block cannot be executed again.
+    #[error("block {number} cannot be executed again: {source}")]
+    Replay {
+        /// The block.
+        number: u64,
+        /// Why.
+        source: ExecuteError,
+    },
+    /// No state is stored that the newest blocks could be executed upon.
+    #[error("the store holds no state")]
+    NoState,
+}
+
+impl From<StorageError> for OpenError {
+    fn from(error: StorageError) -> Self {
+        Self::Chain(error.into())
+    }
+}
+
+impl Chain {
+    /// Opens the chain of `genesis` in `store`; an empty store gets its first block. Blocks whose state was not written
+    /// before the last process ended are executed again.
+    ///
+    /// # Errors
+    /// If the store fails, holds another chain or is damaged.
+    pub fn open(
+        store: Arc<dyn KeyValue>,
+        genesis: &Genesis,
+        options: ChainOptions,
+        metrics: &Metrics,
+    ) -> Result<Self, OpenError> {
+        let blocks = ChainStore::open(Arc::clone(&store))?;
+        let mut batch = Batch::default();
+        let header = genesis_block(genesis, &mut batch)?;
+        let genesis_hash = header.hash();
+        match blocks.hash(0)? {
+            None => write_genesis(&blocks, genesis, &header, batch)?,
+            Some(found) if found != genesis_hash => {
+                return Err(OpenError::OtherGenesis { expected: genesis_hash, found });
+            }
+            Some(_) => check_config(&blocks, &genesis.config)?,
+        }
+        let mut params = Params::new(&genesis.config)?;
+        params.record(&header)?;
+        let written = blocks.persisted_state()?.ok_or(OpenError::NoState)?;
+        for number in (params.epoch()..=written.number).step_by(usize::try_from(params.epoch()).unwrap_or(usize::MAX)) {
+            if let Some(header) = blocks.header(number)? {
+                params.record(&header)?;
+            }
+        }
+        let head = blocks.head().ok_or(ChainError::NoBlock { number: 0 })?;
+        let base = Inner::load(&blocks, written.number)?.ok_or(ChainError::NoBlock { number: written.number })?;
+        let receipts = Inner::load_receipts_from(&blocks, written.number)?.unwrap_or_default();
+        let first =
+            Head { block: Arc::new(base), receipts: Arc::new(receipts), state: State::open(store, written.hash) };
+        let mut recent = Recent::new(&options);
+        recent.push(first.clone());
+        let chain = Self(Arc::new(Inner {
+            config: genesis.config.clone(),
+            options,
+            store: blocks,
+            genesis_hash,
+            head: ArcSwap::from_pointee(first),
+            params: RwLock::new(params),
+            recent: RwLock::new(recent),
+            loaded: Mutex::new(Loaded::default()),
+            unwritten: Mutex::new(Unwritten::default()),
+            heads: broadcast::Sender::new(HEADS),
+        }));
+        for number in written.number + 1..=head.number {
+            chain.replay(number, metrics)?;
+        }
+        Ok(chain)
+    }
+
+    fn replay(&self, number: u64, metrics: &Metrics) -> Result<(), OpenError> {
+        let block = Arc::new(self.0.load_recovered(number, metrics)?);
+        let (_, state) = self.head_state();
+        let result =
+            crate::driver::replay(self, &block, state).map_err(|source| OpenError::Replay { number, source })?;
+        self.resume(block, result);
+        Ok(())
+    }
+}
+
+/// Whether the stored chain was made under a configuration that agrees with this one so far.
+fn check_config(blocks: &ChainStore, config: &ChainConfig) -> Result<(), OpenError> {
+    let Some(json) = blocks.chain_config()? else { return Ok(()) };
+    let stored: ChainConfig = serde_json::from_slice(&json)?;
+    if stored.chain_id != config.chain_id {
+        return Err(OpenError::OtherChainId { expected: config.chain_id, got: stored.chain_id });
+    }
+    let head = blocks.head().map_or(0, |head| head.number);
+    Ok(stored.forks.check_compatible(&config.forks, head)?)
+}
+
+/// Stores block 0 together with its state, which is in `batch`.
+fn write_genesis(blocks: &ChainStore, genesis: &Genesis, header: &Header, mut batch: Batch) -> Result<(), OpenError> {
+    put_persisted_state(&mut batch, header.number, header.state_root);
+    // Cannot fail: the configuration is a tree of numbers, texts and lists.
+    let config = serde_json::to_vec(&genesis.config).unwrap_or_default();
+    put_chain_config(&mut batch, config);
+    let new = NewBlock {
+        number: header.number,
+        hash: header.hash(),
+        header: header.encode(),
+        body: stored::encode_body(&[]),
+        receipts: stored::encode_receipts(&[]),
+        tx_hashes: &[],
+        sender_tx_hashes: &[],
+    };
+    Ok(blocks.append(new, batch)?)
+}
+
+impl Inner {
+    /// A block of the store, senders as stored.
+    pub(super) fn load_block(&self, number: u64) -> Result<Option<Arc<SealedBlock>>, ChainError> {
+        Ok(Self::load(&self.store, number)?.map(Arc::new))
+    }
+
+    fn load(store: &ChainStore, number: u64) -> Result<Option<SealedBlock>, ChainError> {
+        let Some((header, hash, body)) = Self::parts(store, number)? else { return Ok(None) };
+        let transactions =
+            stored::decode_body(&body).map_err(|source| StorageError::Corrupt { what: "body", source })?;
+        let proposer = proposer(&header);
+        Ok(Some(SealedBlock::new(header, hash, transactions, proposer)))
+    }
+
+    fn parts(store: &ChainStore, number: u64) -> Result<Option<(Header, B256, Vec<u8>)>, ChainError> {
+        let (Some(header), Some(hash)) = (store.header(number)?, store.hash(number)?) else { return Ok(None) };
+        let body = store.body_bytes(number)?.ok_or(StorageError::Missing { what: "body", number })?;
+        Ok(Some((header, hash, body)))
+    }
+
+    /// A block of the store with every signature recovered, on all cores: fit for executing again.
+    fn load_recovered(&self, number: u64, metrics: &Metrics) -> Result<SealedBlock, ChainError> {
+        let (header, hash, body) = Self::parts(&self.store, number)?.ok_or(ChainError::NoBlock { number })?;
+        let (transactions, _) =
+            stored::decode_transactions(&body).map_err(|source| StorageError::Corrupt { what: "body", source })?;
+        metrics.recoveries.add(transactions.len() as u64);
+        let chain_id = self.config.chain_id;
+        let recovered: Result<Vec<_>, ChainError> = transactions
+            .into_par_iter()
+            .enumerate()
+            .map(|(index, tx)| {
+                tx.recover(chain_id).map(Arc::new).map_err(|_| ChainError::BadTransaction { number, index })
+            })
+            .collect();
+        let proposer = proposer(&header);
+        Ok(SealedBlock::new(header, hash, recovered?, proposer))
+    }
+
+    /// Receipts of the store.
+    pub(super) fn load_receipts(&self, number: u64) -> Result<Option<BlockReceipts>, ChainError> {
+        Self::load_receipts_from(&self.store, number)
+    }
+
+    fn load_receipts_from(store: &ChainStore, number: u64) -> Result<Option<BlockReceipts>, ChainError> {
+        let Some(bytes) = store.receipts_bytes(number)? else { return Ok(None) };
+        let hashes = store.tx_hashes(number)?;
+        let receipts = stored::decode_receipts(&bytes, &hashes)
+            .map_err(|source| StorageError::Corrupt { what: "receipts", source })?;
+        Ok(Some(BlockReceipts { receipts }))
+    }
+}
+
+/// The sealer; the zero address for genesis, which nobody sealed.
+fn proposer(header: &Header) -> Address {
+    header.proposer().unwrap_or_default()
+}
