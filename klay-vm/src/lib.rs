@@ -4,12 +4,15 @@ pub mod block;
 pub mod call;
 pub mod env;
 pub mod error;
+pub mod finalize;
 pub mod genesis;
 pub mod machine;
 pub mod payload;
 mod precompile;
+pub mod reward;
 pub mod spec;
 pub mod state;
+pub mod system;
 mod transition;
 pub mod validate;
 
