@@ -9,6 +9,7 @@ pub mod genesis;
 pub mod machine;
 pub mod payload;
 mod precompile;
+pub mod randao;
 pub mod reward;
 pub mod spec;
 pub mod state;

@@ -22,6 +22,23 @@ pub struct Block<T> {
     pub transactions: Vec<T>,
 }
 
+impl<T> Block<T> {
+    /// Reads a block, each transaction by `decode`, which takes one out of the list (1, 2 or 3 items).
+    ///
+    /// # Errors
+    /// If the next item is not a block.
+    pub fn decode_with(
+        reader: &mut Reader<'_>,
+        decode: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let mut list = reader.list("block")?;
+        let header = Header::decode(&mut list)?;
+        let transactions = decode_transactions(&mut list, decode)?;
+        list.end("block")?;
+        Ok(Self { header, transactions })
+    }
+}
+
 impl<F: FeeMode, P: PayloadType> Block<TxEnvelope<F, P>> {
     /// `[header, [tx...]]` with transactions spliced.
     pub fn encode(&self) -> Vec<u8> {
@@ -39,11 +56,7 @@ impl<F: FeeMode, P: PayloadType> Block<TxEnvelope<F, P>> {
     /// # Errors
     /// If the next item is not a block.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut list = reader.list("block")?;
-        let header = Header::decode(&mut list)?;
-        let transactions = decode_transactions(&mut list)?;
-        list.end("block")?;
-        Ok(Self { header, transactions })
+        Self::decode_with(reader, TxEnvelope::decode_item)
     }
 
     /// Reads a block that is all of `bytes`.
@@ -94,21 +107,33 @@ pub fn encode_body<T: AsRef<[u8]>>(transactions: &[T]) -> Vec<u8> {
 /// # Errors
 /// If the bytes are not one body.
 pub fn decode_body<F: FeeMode, P: PayloadType>(bytes: &[u8]) -> Result<Vec<TxEnvelope<F, P>>, DecodeError> {
+    decode_body_with(bytes, TxEnvelope::decode_item)
+}
+
+/// Reads the transactions of `[[tx...]]`, all of `bytes`, each by `decode`, which takes one out of the list.
+///
+/// # Errors
+/// If the bytes are not one body.
+pub fn decode_body_with<T>(
+    bytes: &[u8],
+    decode: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
     let mut reader = Reader::new(bytes);
     let mut body = reader.list("body")?;
     reader.end("body")?;
-    let transactions = decode_transactions(&mut body)?;
+    let transactions = decode_transactions(&mut body, decode)?;
     body.end("body")?;
     Ok(transactions)
 }
 
-fn decode_transactions<F: FeeMode, P: PayloadType>(
+fn decode_transactions<T>(
     reader: &mut Reader<'_>,
-) -> Result<Vec<TxEnvelope<F, P>>, DecodeError> {
+    mut decode: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
     let mut list = reader.list("transactions")?;
     let mut transactions = Vec::new();
     while !list.is_empty() {
-        transactions.push(TxEnvelope::decode_item(&mut list)?);
+        transactions.push(decode(&mut list)?);
     }
     Ok(transactions)
 }
