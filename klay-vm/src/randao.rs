@@ -140,7 +140,9 @@ impl RevealSigner {
 
 impl fmt::Debug for RevealSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RevealSigner").field("public_key", &klay_core::Bytes::from(self.public_key().to_vec())).finish_non_exhaustive()
+        f.debug_struct("RevealSigner")
+            .field("public_key", &klay_core::Bytes::from(self.public_key().to_vec()))
+            .finish_non_exhaustive()
     }
 }
 

@@ -115,8 +115,14 @@ impl Chain {
             _ => StakingInfo::default(),
         };
         let parent = self.view(parent.number);
-        let context =
-            FinalizeContext { header, config: &self.config, params: &params, staking: &staking, parent, credit_v2: None };
+        let context = FinalizeContext {
+            header,
+            config: &self.config,
+            params: &params,
+            staking: &staking,
+            parent,
+            credit_v2: None,
+        };
         let finalized = finalize(&mut executor, context).unwrap();
         if let Some(rebalance) = finalized.rebalance {
             println!("block {number}: {rebalance:?}");

@@ -52,7 +52,8 @@ fn staking(info: &Value) -> StakingInfo {
     let pools = list("cl")
         .iter()
         .map(|pool| {
-            let at = |names: [&str; 2]| names.into_iter().map(|name| &pool[name]).find(|value| !value.is_null()).unwrap();
+            let at =
+                |names: [&str; 2]| names.into_iter().map(|name| &pool[name]).find(|value| !value.is_null()).unwrap();
             LiquidityPool {
                 node: address(at(["clNodeId", "nodeId"])),
                 pool: address(at(["clPoolAddr", "pool"])),
@@ -69,15 +70,8 @@ fn check(case: &Value) {
     let params = params(config);
     let context = RewardContext { rules: rules(config), rewardbase: address(&config["rewardbase"]), params: &params };
     let reward = deferred_reward(context, amount(&case["totalFee"]), &staking(&case["stakingInfo"]));
-    let got = [
-        reward.minted,
-        reward.total_fee,
-        reward.burnt_fee,
-        reward.proposer,
-        reward.stakers,
-        reward.kif,
-        reward.kef,
-    ];
+    let got =
+        [reward.minted, reward.total_fee, reward.burnt_fee, reward.proposer, reward.stakers, reward.kif, reward.kef];
     let names = ["minted", "totalFee", "burntFee", "proposer", "stakers", "kif", "kef"];
     for (got, name) in got.into_iter().zip(names) {
         assert_eq!(got, amount(&expected[name]), "{name} of {}", case["desc"]);
@@ -132,11 +126,8 @@ fn node(byte: u8, reward: u8, stake: u64) -> StakingNode {
 
 #[test]
 fn nodes_with_one_reward_address_are_one() {
-    let pool = |byte, stake| LiquidityPool {
-        node: Address::repeat_byte(byte),
-        pool: Address::repeat_byte(byte + 50),
-        stake,
-    };
+    let pool =
+        |byte, stake| LiquidityPool { node: Address::repeat_byte(byte), pool: Address::repeat_byte(byte + 50), stake };
     let info = StakingInfo {
         nodes: vec![node(1, 9, 5), node(2, 8, 7), node(3, 9, 6)],
         pools: vec![pool(3, 4), pool(77, 5)],
