@@ -10,7 +10,7 @@ use crate::crypto::Signatures;
 /// ```
 /// use klay_core::{Body, SenderPays, U256, address, tx::payload::ValueTransfer, units};
 ///
-/// let body = Body {
+/// let body: Body = Body {
 ///     nonce: 7,
 ///     gas_price: units::ston(25),
 ///     gas_limit: 21_000,

@@ -21,17 +21,17 @@ use crate::{
 /// Any transaction of a chain whose fee modes are `F`.
 ///
 /// ```
-/// use klay_core::{SenderPays, TxEnvelope, hex};
+/// use klay_core::{SenderPays, TxEnvelope, address, b256, hex};
 ///
 /// let raw = hex!(
-///     "08f87a8204d219830f4240947b65b75d204abed71587c9e519a89277766ee1d00a94a94f5374fce5edbc8e2a8697c15331677e6ebf0b"
-///     "f845f84325a0f3d0cd43661cabf53425535817c5058c27781f478cb5459874feaa462ed3a29aa06748abe186269ff10b8100a4b7d7fea"
-///     "274b53ea2905acbf498dc8b5ab1bf4fbc"
+///     "08f87a8204d219830f4240947b65b75d204abed71587c9e519a89277766ee1d00a94a94f5374fce5edbc8e2a8697c15331677e6ebf0bf845"
+///     "f84325a0f3d0cd43661cabf53425535817c5058c27781f478cb5459874feaa462ed3a29aa06748abe186269ff10b8100a4b7d7fea274b53e"
+///     "a2905acbf498dc8b5ab1bf4fbc"
 /// );
 /// let tx = TxEnvelope::<SenderPays>::decode(&raw)?;
 /// assert_eq!(tx.tx_type().name(), "TxTypeValueTransfer");
-/// assert_eq!(tx.hash(), "0x762f130342569e9669a4d8547f1248bd2554fbbf3062d63a97ce28bfa97aa9d7".parse()?);
-/// assert_eq!(tx.recover_senders(1)?[0].address(), "0xa94f5374fce5edbc8e2a8697c15331677e6ebf0b".parse()?);
+/// assert_eq!(tx.hash(), b256!("0x762f130342569e9669a4d8547f1248bd2554fbbf3062d63a97ce28bfa97aa9d7"));
+/// assert_eq!(tx.recover_senders(1)?[0].address(), address!("0xa94f5374fce5edbc8e2a8697c15331677e6ebf0b"));
 /// assert_eq!(tx.encode(), raw);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```

@@ -22,16 +22,16 @@ use crate::{
 /// A transaction with its wire form and hashes. Nothing is known about its signatures but that they are sane.
 ///
 /// ```
-/// use klay_core::{SenderPays, hex, tx::HashedTx};
+/// use klay_core::{SenderPays, address, hex, tx::HashedTx};
 ///
 /// let raw = hex!(
-///     "38f8648204d219830f424094a94f5374fce5edbc8e2a8697c15331677e6ebf0bf845f84325a0fb2c3d53d2f6b7bb1deb5a09f80366a5a45"
-///     "429cc1e3956687b075a9dcad20434a05c6187822ee23b1001e9613d29a5d6002f990498d2902904f7f259ab3358216e"
+///     "38f8648204d219830f424094a94f5374fce5edbc8e2a8697c15331677e6ebf0bf845f84325a0fb2c3d53d2f6b7bb1deb5a09f80366a5a454"
+///     "29cc1e3956687b075a9dcad20434a05c6187822ee23b1001e9613d29a5d6002f990498d2902904f7f259ab3358216e"
 /// );
 /// let hashed = HashedTx::<SenderPays>::decode(&raw)?;
 /// assert_eq!(hashed.hash(), hashed.tx().hash());
 /// let recovered = hashed.recover(1)?; // the expensive step; a node runs it on every core
-/// assert_eq!(recovered.sender(), "0xa94f5374fce5edbc8e2a8697c15331677e6ebf0b".parse()?);
+/// assert_eq!(recovered.sender(), address!("0xa94f5374fce5edbc8e2a8697c15331677e6ebf0b"));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
