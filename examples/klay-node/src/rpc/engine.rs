@@ -101,7 +101,7 @@ impl Engine {
                 Message::Invalid(id) => write_error(*id, &RpcError::InvalidRequest, out),
                 Message::Request(request) => match self.table.find(&request.method).map(|m| &m.run) {
                     Some(Run::Submit(pool)) => {
-                        taken = self.count_sends(rest);
+                        taken = count_equal(rest, &request.method);
                         self.submit(pool.as_ref(), &rest[..taken], separator, out).await;
                     }
                     run => self.one(request, run, session, out).await,
@@ -167,19 +167,6 @@ impl Engine {
         work.await.unwrap_or_else(|_| Err(RpcError::failed("method handler crashed")))
     }
 
-    /// How many requests at the front are raw transactions.
-    fn count_sends(&self, messages: &[Message<'_>]) -> usize {
-        messages
-            .iter()
-            .take_while(|message| match message {
-                Message::Request(request) => {
-                    matches!(self.table.find(&request.method).map(|m| &m.run), Some(Run::Submit(_)))
-                }
-                _ => false,
-            })
-            .count()
-    }
-
     async fn submit(&self, pool: &dyn Submit, messages: &[Message<'_>], separator: &[u8], out: &mut Vec<u8>) {
         let requests: Vec<_> = messages
             .iter()
@@ -222,6 +209,12 @@ impl Engine {
             write_error(id, &error, out);
         }
     }
+}
+
+/// How many requests at the front call `method`.
+fn count_equal(messages: &[Message<'_>], method: &str) -> usize {
+    let is_equal = |message: &&Message<'_>| matches!(message, Message::Request(request) if request.method == method);
+    messages.iter().take_while(is_equal).count()
 }
 
 /// Runs a handler in place; a panic in it costs one answer and not the process.

@@ -1,7 +1,10 @@
 //! The one list of methods: names, parameters, how they are run. Router, `rpc_modules` and the documentation page
 //! are made from it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use alloy_primitives::{B256, Bytes};
 use async_trait::async_trait;
@@ -227,16 +230,23 @@ impl Table {
         list
     }
 
-    /// The same table with only these namespaces and `rpc`.
+    /// The same table with only these namespaces, and `rpc_modules` that says so.
     #[must_use]
     pub fn only(&self, namespaces: &[Namespace]) -> Self {
         let mut table = Self::default();
-        for method in &self.methods {
-            if method.namespace == Namespace::Rpc || namespaces.contains(&method.namespace) {
-                table.add(method.clone());
-            }
+        for method in self.methods.iter().filter(|m| namespaces.contains(&m.namespace)) {
+            table.add(method.clone());
         }
-        table
+        table.with_modules()
+    }
+
+    /// Adds `rpc_modules`, which lists what is there.
+    #[must_use]
+    pub fn with_modules(mut self) -> Self {
+        let names = self.namespaces().into_iter().chain([Namespace::Rpc]);
+        let modules: BTreeMap<_, _> = names.map(|namespace| (namespace.name(), "1.0")).collect();
+        self.quick(&[Namespace::Rpc], "modules", move |()| Ok(modules.clone()));
+        self
     }
 }
 

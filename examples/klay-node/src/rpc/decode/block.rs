@@ -138,13 +138,10 @@ impl Decode for Count {
 
     fn decode(raw: &RawValue) -> Result<Self, Reason> {
         let text = bare(raw);
-        if is_null(raw) {
-            return Ok(Self(0));
-        }
-        if is_whole(text) {
-            if let Ok(count) = text.parse() {
-                return Ok(Self(count));
-            }
+        if is_whole(text)
+            && let Ok(count) = text.parse()
+        {
+            return Ok(Self(count));
         }
         if text.is_empty() {
             return Err(Reason::text("empty hex string"));

@@ -103,7 +103,7 @@ fn read_member(call: &mut CallRequest, root: &'static str, name: &str, raw: &Raw
         "value" => call.value = quantity(root, name, raw)?,
         "data" => call.data = Some(member(root, name, raw)?),
         "input" => call.input = Some(member(root, name, raw)?),
-        "accessList" => call.access_list = Some(member::<AccessList>(root, name, raw)?.0),
+        "accessList" => call.access_list = Some(member::<AccessTuples>(root, name, raw)?.0),
         "chainId" => call.chain_id = quantity(root, name, raw)?,
         _ => {}
     }
@@ -147,9 +147,9 @@ impl Decode for EthCallRequest {
 }
 
 /// `types.AccessList`.
-pub(super) struct AccessList(pub(super) Vec<(Address, Vec<B256>)>);
+pub(super) struct AccessTuples(pub(super) Vec<(Address, Vec<B256>)>);
 
-impl Decode for AccessList {
+impl Decode for AccessTuples {
     const GO: &'static str = "types.AccessList";
 
     fn decode(raw: &RawValue) -> Result<Self, Reason> {

@@ -16,10 +16,11 @@ mod send;
 pub use block::{BlockId, BlockNumber, Count};
 pub use call::{Authorization, CallRequest, EthCallRequest, OverrideAccount, Overrides};
 pub use filter::Criteria;
-pub use key::{KeyJson, MultiSigJson, PointJson, WeightedJson};
+pub use key::KeyJson;
 pub use params::{Param, Params, Spec};
 pub use scalar::{FilterId, HexUint, HexUint64, Quantity};
-pub use send::{SendRequest, SignatureJson};
+pub use send::SendRequest;
+pub(super) use send::{access_list, signed};
 
 use serde_json::value::RawValue;
 
@@ -107,6 +108,6 @@ pub(super) fn json_kind(raw: &RawValue) -> &'static str {
 }
 
 /// Whether the text is `null`.
-pub(super) fn is_null(raw: &RawValue) -> bool {
+pub(crate) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }

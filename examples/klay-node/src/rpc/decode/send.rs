@@ -1,71 +1,25 @@
 //! The argument of kaia_ send and sign methods.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_eips::{
+    eip2930::{AccessList, AccessListItem},
+    eip7702::{Authorization, SignedAuthorization},
+};
+use alloy_primitives::{Address, B256, Bytes};
+use klay_core::{Signature, Signatures};
+use klay_feedeleg::rpc::TxArgs;
 use serde_json::value::RawValue;
 
 use super::{
     Decode, HexUint64, Quantity, Reason,
-    call::{AccessList, Authorization},
+    call::{self, AccessTuples},
     json_kind,
     object::{declared, elements, member, members},
     scalar::integer,
 };
 
-/// What to send or sign (`api.SendTxArgs`). Which members a type needs is up to the method.
+/// What to send or sign (`api.SendTxArgs`). Which members a type needs is known to [`TxArgs`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SendRequest {
-    /// `typeInt`; legacy if absent.
-    pub type_int: Option<u16>,
-    /// Sender.
-    pub from: Address,
-    /// Recipient.
-    pub to: Option<Address>,
-    /// Most gas.
-    pub gas: Option<u64>,
-    /// Price, in peb.
-    pub gas_price: Option<U256>,
-    /// Price cap, in peb.
-    pub max_fee_per_gas: Option<U256>,
-    /// Tip cap, in peb.
-    pub max_priority_fee_per_gas: Option<U256>,
-    /// Amount, in peb.
-    pub value: Option<U256>,
-    /// Nonce of the sender.
-    pub nonce: Option<u64>,
-    /// Input under its older name.
-    pub data: Option<Bytes>,
-    /// Input.
-    pub input: Option<Bytes>,
-    /// Code format of a deployment.
-    pub code_format: Option<u8>,
-    /// Must be false.
-    pub human_readable: Option<bool>,
-    /// Encoded account key of an update.
-    pub key: Option<Bytes>,
-    /// Addresses and slots that are warm.
-    pub access_list: Option<Vec<(Address, Vec<B256>)>>,
-    /// Chain id.
-    pub chain_id: Option<U256>,
-    /// Delegations.
-    pub authorization_list: Option<Vec<Authorization>>,
-    /// Fee payer.
-    pub fee_payer: Option<Address>,
-    /// The fee payer's percentage.
-    pub fee_ratio: Option<u8>,
-    /// The sender's signatures.
-    pub signatures: Option<Vec<SignatureJson>>,
-}
-
-/// `{V, R, S}`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SignatureJson {
-    /// V.
-    pub v: U256,
-    /// R.
-    pub r: U256,
-    /// S.
-    pub s: U256,
-}
+pub struct SendRequest(pub TxArgs);
 
 const MEMBERS: [&str; 20] = [
     "typeInt",
@@ -97,49 +51,61 @@ impl Decode for SendRequest {
         let mut request = Self::default();
         for (name, value) in members(raw, Self::GO)? {
             if let Some(name) = declared(&MEMBERS, &name) {
-                request.read_member(name, value)?;
+                read_member(&mut request.0, name, value)?;
             }
         }
         Ok(request)
     }
 }
 
-impl SendRequest {
-    fn read_member(&mut self, name: &'static str, raw: &RawValue) -> Result<(), Reason> {
-        const ROOT: &str = "SendTxArgs";
-        let quantity = || member::<Quantity>(ROOT, name, raw).map(|q| Some(q.0));
-        let number = || member::<HexUint64>(ROOT, name, raw).map(|n| Some(n.0));
-        let bytes = || member::<Bytes>(ROOT, name, raw).map(Some);
-        let address = || member::<Address>(ROOT, name, raw);
-        let within = |reason: Reason| reason.within(ROOT, name);
-        match name {
-            "typeInt" => self.type_int = Some(integer(raw, "types.TxType").map_err(within)?),
-            "from" => self.from = address()?,
-            "to" => self.to = Some(address()?),
-            "gas" => self.gas = number()?,
-            "gasPrice" => self.gas_price = quantity()?,
-            "maxFeePerGas" => self.max_fee_per_gas = quantity()?,
-            "maxPriorityFeePerGas" => self.max_priority_fee_per_gas = quantity()?,
-            "value" => self.value = quantity()?,
-            "nonce" => self.nonce = number()?,
-            "data" => self.data = bytes()?,
-            "input" => self.input = bytes()?,
-            "codeFormat" => self.code_format = Some(integer(raw, "params.CodeFormat").map_err(within)?),
-            "humanReadable" => self.human_readable = Some(member(ROOT, name, raw)?),
-            "key" => self.key = bytes()?,
-            "accessList" => self.access_list = Some(member::<AccessList>(ROOT, name, raw)?.0),
-            "chainId" => self.chain_id = quantity()?,
-            "authorizationList" => self.authorization_list = Some(member(ROOT, name, raw)?),
-            "feePayer" => self.fee_payer = Some(address()?),
-            "feeRatio" => self.fee_ratio = Some(integer(raw, "types.FeeRatio").map_err(within)?),
-            _ => self.signatures = Some(member::<SignatureList>(ROOT, name, raw)?.0),
+fn read_member(args: &mut TxArgs, name: &'static str, raw: &RawValue) -> Result<(), Reason> {
+    const ROOT: &str = "SendTxArgs";
+    let quantity = || member::<Quantity>(ROOT, name, raw).map(|q| Some(q.0));
+    let number = || member::<HexUint64>(ROOT, name, raw).map(|n| Some(n.0));
+    let bytes = || member::<Bytes>(ROOT, name, raw).map(Some);
+    let address = || member::<Address>(ROOT, name, raw);
+    let within = |reason: Reason| reason.within(ROOT, name);
+    match name {
+        "typeInt" => args.type_int = Some(integer::<u16>(raw, "types.TxType").map_err(within)?.into()),
+        "from" => args.from = address()?,
+        "to" => args.to = Some(address()?),
+        "gas" => args.gas = number()?,
+        "gasPrice" => args.gas_price = quantity()?,
+        "maxFeePerGas" => args.max_fee_per_gas = quantity()?,
+        "maxPriorityFeePerGas" => args.max_priority_fee_per_gas = quantity()?,
+        "value" => args.value = quantity()?,
+        "nonce" => args.nonce = number()?,
+        "data" => args.data = bytes()?,
+        "input" => args.input = bytes()?,
+        "codeFormat" => args.code_format = Some(integer(raw, "params.CodeFormat").map_err(within)?),
+        "humanReadable" => args.human_readable = Some(member(ROOT, name, raw)?),
+        "key" => args.key = bytes()?,
+        "accessList" => args.access_list = Some(access_list(member::<AccessTuples>(ROOT, name, raw)?.0)),
+        "chainId" => args.chain_id = quantity()?,
+        "authorizationList" => {
+            let list: Vec<call::Authorization> = member(ROOT, name, raw)?;
+            args.authorization_list = Some(list.iter().map(signed).collect());
         }
-        Ok(())
+        "feePayer" => args.fee_payer = Some(address()?),
+        "feeRatio" => args.fee_ratio = Some(integer(raw, "types.FeeRatio").map_err(within)?),
+        _ => args.signatures = Some(Signatures::new(member::<SignatureList>(ROOT, name, raw)?.0)),
     }
+    Ok(())
+}
+
+/// The list as transactions hold it.
+pub(in crate::rpc) fn access_list(tuples: Vec<(Address, Vec<B256>)>) -> AccessList {
+    AccessList(tuples.into_iter().map(|(address, storage_keys)| AccessListItem { address, storage_keys }).collect())
+}
+
+/// A delegation as transactions hold it.
+pub(in crate::rpc) fn signed(json: &call::Authorization) -> SignedAuthorization {
+    let inner = Authorization { chain_id: json.chain_id, address: json.address, nonce: json.nonce };
+    SignedAuthorization::new_unchecked(inner, json.y_parity, json.r, json.s)
 }
 
 /// `types.TxSignaturesJSON`.
-struct SignatureList(Vec<SignatureJson>);
+struct SignatureList(Vec<Signature>);
 
 impl Decode for SignatureList {
     const GO: &'static str = "types.TxSignaturesJSON";
@@ -147,13 +113,13 @@ impl Decode for SignatureList {
     fn decode(raw: &RawValue) -> Result<Self, Reason> {
         match json_kind(raw) {
             "null" => Ok(Self(Vec::new())),
-            "array" => elements(raw).into_iter().map(SignatureJson::decode).collect::<Result<_, _>>().map(Self),
+            "array" => elements(raw).into_iter().map(<Signature as Decode>::decode).collect::<Result<_, _>>().map(Self),
             kind => Err(Reason::kind(kind, Self::GO)),
         }
     }
 }
 
-impl Decode for SignatureJson {
+impl Decode for Signature {
     const GO: &'static str = "types.TxSignatureJSON";
 
     fn decode(raw: &RawValue) -> Result<Self, Reason> {

@@ -1,0 +1,326 @@
+//! Execution without a transaction: call, estimates, access lists (spec 40, section 6).
+
+use std::{sync::Arc, time::Instant};
+
+use alloy_eips::eip7702::SignedAuthorization;
+use alloy_primitives::{Address, U256, hex};
+use klay_vm::{
+    BlockContext, CallError, CallOutcome, CallRequest as VmCall, Deadline, State, StateError,
+    call::{self, AccountOverride, Estimate},
+};
+use serde_json::{Value, json};
+
+use super::{BOTH, ETH, KAIA};
+use crate::{
+    SealedBlock,
+    rpc::{
+        RpcError, Services, Table,
+        decode::{BlockId, BlockNumber, CallRequest, EthCallRequest, Overrides, access_list, signed},
+        shapes::{block::SHOWN_GAS_LIMIT, bytes, quantity},
+    },
+};
+
+/// The head, where a method lets the block be absent.
+pub(super) const HEAD: BlockId = BlockId::Number(BlockNumber::Latest);
+
+pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
+    let s = Arc::clone(services);
+    table.heavy(&KAIA, "call", move |(request, id): (CallRequest, BlockId)| {
+        Scene::new(&s, id)?.call(&request.into(), None)
+    });
+    let s = Arc::clone(services);
+    table.heavy(&ETH, "call", move |(request, id, overrides): (EthCallRequest, BlockId, Option<Overrides>)| {
+        Scene::new(&s, id)?.call(&request, overrides.as_ref())
+    });
+    let s = Arc::clone(services);
+    table.heavy(
+        &KAIA,
+        "estimateGas",
+        move |(request, id, overrides): (CallRequest, Option<BlockId>, Option<Overrides>)| {
+            Scene::new(&s, id.unwrap_or(HEAD))?.estimate(&request.into(), overrides.as_ref())
+        },
+    );
+    let s = Arc::clone(services);
+    table.heavy(
+        &ETH,
+        "estimateGas",
+        move |(request, id, overrides): (EthCallRequest, Option<BlockId>, Option<Overrides>)| {
+            Scene::new(&s, id.unwrap_or(HEAD))?.estimate(&request, overrides.as_ref())
+        },
+    );
+    let s = Arc::clone(services);
+    table.heavy(&KAIA, "estimateComputationCost", move |(request, id): (CallRequest, BlockId)| {
+        let scene = Scene::new(&s, id)?;
+        let message = scene.message(&request.into(), None)?;
+        Ok(quantity(scene.run(&message)?.computation_cost))
+    });
+    let s = Arc::clone(services);
+    table.heavy(&BOTH, "createAccessList", move |(request, id): (EthCallRequest, Option<BlockId>)| {
+        Scene::new(&s, id.unwrap_or(HEAD))?.access_list(&request)
+    });
+}
+
+impl From<CallRequest> for EthCallRequest {
+    fn from(call: CallRequest) -> Self {
+        Self { has_from: true, call, ..Self::default() }
+    }
+}
+
+/// A block and its state, in which messages are executed.
+pub(super) struct Scene<'a> {
+    services: &'a Services,
+    block: Arc<SealedBlock>,
+    state: State,
+    context: BlockContext,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(services: &'a Services, id: BlockId) -> Result<Self, RpcError> {
+        let block = services.state_block(id)?;
+        let state = services.state_after(&block)?;
+        let context = services.context(&block);
+        Ok(Self { services, block, state, context })
+    }
+
+    fn call(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<Value, RpcError> {
+        let outcome = self.run(&self.message(request, overrides)?)?;
+        succeeded(&outcome)?;
+        Ok(bytes(&outcome.output))
+    }
+
+    fn run(&self, message: &VmCall) -> Result<CallOutcome, RpcError> {
+        call::call(&self.state, &self.context, message).map_err(|error| self.failure(error, message.gas))
+    }
+
+    fn estimate(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<Value, RpcError> {
+        self.estimate_gas(request, overrides).map(quantity)
+    }
+
+    /// The least gas limit with which a request succeeds.
+    pub(super) fn estimate_gas(
+        &self,
+        request: &EthCallRequest,
+        overrides: Option<&Overrides>,
+    ) -> Result<u64, RpcError> {
+        let mut message = self.message(request, overrides)?;
+        let cap = self.gas_cap(request, &message)?;
+        message.gas = cap;
+        match call::estimate_gas(&self.state, &self.context, &message, cap) {
+            Ok(Estimate::Gas(gas)) => Ok(gas),
+            Ok(Estimate::Fails(outcome)) => {
+                succeeded(&outcome)?;
+                Err(RpcError::failed("internal error"))
+            }
+            Ok(Estimate::ExceedsAllowance(cap)) => {
+                Err(RpcError::failed(format!("gas required exceeds allowance ({cap})")))
+            }
+            // The message is refused half way through the search, whatever its gas.
+            Err(error) => Err(self.failure(error, FLOOR + (cap - FLOOR.min(cap)) / 2)),
+        }
+    }
+
+    /// Most gas that an estimate may come to: what was asked for, what the sender can pay, what the node allows.
+    fn gas_cap(&self, request: &EthCallRequest, message: &VmCall) -> Result<u64, RpcError> {
+        let mut cap = request.call.gas.filter(|gas| *gas > FLOOR).unwrap_or(SHOWN_GAS_LIMIT);
+        let price = request.call.gas_price.or(request.call.max_fee_per_gas).unwrap_or_default();
+        if !price.is_zero() {
+            let balance = match message.overrides.get(&message.from).and_then(|o| o.balance) {
+                Some(balance) => balance,
+                None => self.state.balance(message.from).map_err(RpcError::from_error)?,
+            };
+            let available = balance
+                .checked_sub(message.value)
+                .filter(|rest| !rest.is_zero())
+                .ok_or(RpcError::failed("insufficient funds for transfer"))?;
+            cap = cap.min((available / price).saturating_to());
+        }
+        match self.services.limits.call_gas_cap {
+            0 => Ok(cap),
+            limit => Ok(cap.min(limit)),
+        }
+    }
+
+    /// The message that a request means here.
+    fn message(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<VmCall, RpcError> {
+        let call = &request.call;
+        let mut gas = call.gas.unwrap_or(SHOWN_GAS_LIMIT);
+        if gas > SHOWN_GAS_LIMIT {
+            return Err(RpcError::failed(format!("gas limit {gas} exceeds the upper limit {SHOWN_GAS_LIMIT}")));
+        }
+        if self.services.limits.call_gas_cap != 0 {
+            gas = gas.min(self.services.limits.call_gas_cap);
+        }
+        let until = Instant::now() + self.services.limits.call_timeout;
+        Ok(VmCall {
+            from: call.from,
+            to: call.to,
+            gas,
+            gas_price: self.price(request)?,
+            value: call.value.unwrap_or_default(),
+            input: call.call_data(),
+            access_list: call.access_list.clone().map(access_list),
+            authorization_list: authorizations(request)?,
+            overrides: overrides.map(changes).transpose()?.unwrap_or_default(),
+            deadline: Some(Deadline::new(move || Instant::now() >= until)),
+        })
+    }
+
+    fn price(&self, request: &EthCallRequest) -> Result<U256, RpcError> {
+        let call = &request.call;
+        let (cap, tip) = (call.max_fee_per_gas, call.max_priority_fee_per_gas);
+        if call.gas_price.is_some() && (cap.is_some() || tip.is_some()) {
+            return Err(RpcError::failed("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
+        }
+        if let (Some(cap), Some(tip)) = (cap, tip)
+            && cap < tip
+        {
+            return Err(RpcError::failed(format!("maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})")));
+        }
+        let double_base_fee = || self.block.header.base_fee.map_or(U256::ZERO, |fee| fee.saturating_mul(U256::from(2)));
+        Ok(call.gas_price.or(cap).unwrap_or_else(double_base_fee))
+    }
+
+    fn access_list(&self, request: &EthCallRequest) -> Result<Value, RpcError> {
+        let call = &request.call;
+        if call.to.is_none() && call.call_data().is_empty() {
+            return Err(RpcError::failed("contract creation without any data provided"));
+        }
+        let message = self.message(request, None)?;
+        let (list, outcome) = call::create_access_list(&self.state, &self.context, &message)
+            .map_err(|error| self.failure(error, message.gas))?;
+        let list: Vec<_> = list
+            .iter()
+            .map(|item| {
+                let keys: Vec<_> = item.storage_keys.iter().map(bytes).collect();
+                json!({ "address": bytes(item.address), "storageKeys": keys })
+            })
+            .collect();
+        let mut result = json!({ "accessList": list, "gasUsed": quantity(outcome.gas_used) });
+        if let (Err(error), Some(object)) = (succeeded(&outcome), result.as_object_mut()) {
+            object.insert("error".to_owned(), error.to_string().into());
+        }
+        Ok(result)
+    }
+
+    fn failure(&self, error: CallError, gas: u64) -> RpcError {
+        match error {
+            CallError::Timeout => {
+                let limit = self.services.limits.call_timeout;
+                RpcError::failed(format!("execution aborted (timeout = {limit:?})"))
+            }
+            CallError::NotApplicable(reason) => RpcError::failed(format!("err: {reason} (supplied gas {gas})")),
+            other => RpcError::from_error(other),
+        }
+    }
+}
+
+/// The least gas limit that an estimate tries, less one.
+const FLOOR: u64 = 20_999;
+
+fn authorizations(request: &EthCallRequest) -> Result<Vec<SignedAuthorization>, RpcError> {
+    let Some(list) = &request.authorization_list else { return Ok(Vec::new()) };
+    if request.call.to.is_none() {
+        return Err(RpcError::failed("EIP-7702 transaction cannot be used to create contract"));
+    }
+    Ok(list.iter().map(signed).collect())
+}
+
+fn changes(overrides: &Overrides) -> Result<std::collections::BTreeMap<Address, AccountOverride>, RpcError> {
+    let mut changes = std::collections::BTreeMap::new();
+    for (address, account) in &overrides.0 {
+        if account.state.is_some() && account.state_diff.is_some() {
+            return Err(RpcError::failed(format!("account {address} has both 'state' and 'stateDiff'")));
+        }
+        let change = AccountOverride {
+            balance: account.balance,
+            nonce: account.nonce,
+            code: account.code.clone(),
+            state: account.state.clone(),
+            state_diff: account.state_diff.clone(),
+        };
+        changes.insert(*address, change);
+    }
+    Ok(changes)
+}
+
+/// Nothing, or what a failed execution is answered with.
+fn succeeded(outcome: &CallOutcome) -> Result<(), RpcError> {
+    if outcome.status.is_success() {
+        return Ok(());
+    }
+    if outcome.is_revert() && !outcome.output.is_empty() {
+        let reason = revert_reason(&outcome.output);
+        return Err(RpcError::Reverted { reason, data: outcome.output.clone() });
+    }
+    Err(RpcError::failed(outcome.status.error_text().unwrap_or("execution failed")))
+}
+
+/// The text in `Error(string)`, or what `Panic(uint256)` stands for.
+fn revert_reason(data: &[u8]) -> Option<String> {
+    const ERROR: [u8; 4] = hex!("08c379a0");
+    const PANIC: [u8; 4] = hex!("4e487b71");
+    let (selector, rest) = data.split_first_chunk::<4>()?;
+    let word = |at: usize| rest.get(at..at.checked_add(32)?).map(U256::from_be_slice);
+    let small = |at: usize| word(at).and_then(|w| usize::try_from(w).ok());
+    match *selector {
+        ERROR => {
+            let start = small(0)?;
+            let len = small(start)?;
+            let from = start.checked_add(32)?;
+            let text = rest.get(from..from.checked_add(len)?)?;
+            Some(String::from_utf8_lossy(text).into_owned())
+        }
+        PANIC => {
+            let code = word(0)?;
+            let text = match small(0) {
+                Some(0x00) => "generic panic",
+                Some(0x01) => "assert(false)",
+                Some(0x11) => "arithmetic underflow or overflow",
+                Some(0x12) => "division or modulo by zero",
+                Some(0x21) => "enum overflow",
+                Some(0x22) => "invalid encoded storage byte array accessed",
+                Some(0x31) => "out-of-bounds array access; popping on an empty array",
+                Some(0x32) => "out-of-bounds access of an array or bytesN",
+                Some(0x41) => "out of memory",
+                Some(0x51) => "uninitialized function",
+                _ => return Some(format!("unknown panic code: {code:#x}")),
+            };
+            Some(text.to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl From<StateError> for RpcError {
+    fn from(error: StateError) -> Self {
+        Self::from_error(error)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_of_reverts_are_decoded() {
+        let data = hex!(
+            "08c379a0"
+            "0000000000000000000000000000000000000000000000000000000000000020"
+            "0000000000000000000000000000000000000000000000000000000000000004"
+            "6e6f706500000000000000000000000000000000000000000000000000000000"
+        );
+        assert_eq!(revert_reason(&data).as_deref(), Some("nope"));
+        assert_eq!(revert_reason(&data[..40]), None);
+        let panic = [&hex!("4e487b71")[..], &U256::from(0x11).to_be_bytes::<32>()].concat();
+        assert_eq!(revert_reason(&panic).as_deref(), Some("arithmetic underflow or overflow"));
+        assert_eq!(revert_reason(&hex!("994fecf5")), None);
+    }
+
+    #[test]
+    fn offsets_out_of_range_are_no_reason() {
+        let mut data = hex!("08c379a0").to_vec();
+        data.extend([0xff; 64]);
+        assert_eq!(revert_reason(&data), None);
+    }
+}

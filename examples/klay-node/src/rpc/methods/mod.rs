@@ -1,0 +1,43 @@
+//! What the methods do, a file per family. Each file adds its rows to the table.
+
+mod accounts;
+mod blocks;
+mod calls;
+mod chain;
+mod fees;
+mod governance;
+pub(super) mod logs;
+mod pool;
+mod raw;
+mod sign;
+mod transactions;
+mod wallet;
+
+use std::sync::Arc;
+
+use super::{Namespace, Services, Table};
+
+/// Both flavours.
+const BOTH: [Namespace; 2] = [Namespace::Kaia, Namespace::Eth];
+/// kaia_ and klay_ alone.
+const KAIA: [Namespace; 1] = [Namespace::Kaia];
+/// eth_ alone.
+const ETH: [Namespace; 1] = [Namespace::Eth];
+
+/// Every method that a node serves.
+pub fn table(services: &Arc<Services>) -> Table {
+    let mut table = Table::default();
+    chain::add(&mut table, services);
+    blocks::add(&mut table, services);
+    transactions::add(&mut table, services);
+    accounts::add(&mut table, services);
+    calls::add(&mut table, services);
+    fees::add(&mut table, services);
+    governance::add(&mut table, services);
+    logs::add(&mut table, services);
+    pool::add(&mut table, services);
+    raw::add(&mut table, services);
+    sign::add(&mut table, services);
+    wallet::add(&mut table, services);
+    table.with_modules()
+}

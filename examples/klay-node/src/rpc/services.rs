@@ -1,0 +1,126 @@
+//! What the methods work with: the node, the bounds, and how a block parameter becomes a block or a state.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, U256};
+use klay_core::{Rules, governance::GovParams};
+use klay_vm::{BlockContext, State};
+
+use super::{
+    Limits, RpcError,
+    decode::{BlockId, BlockNumber},
+    filters::Filters,
+};
+use crate::{Node, SealedBlock};
+
+/// The node as the methods see it.
+#[derive(Debug)]
+pub struct Services {
+    /// The node.
+    pub node: Node,
+    /// The bounds.
+    pub limits: Limits,
+    /// Name and version in `web3_clientVersion`.
+    pub client_version: String,
+    /// Filters that clients poll.
+    pub(super) filters: Filters,
+}
+
+impl Services {
+    /// Serves `node` within `limits`.
+    pub fn new(node: Node, limits: Limits) -> Arc<Self> {
+        let client_version = format!(
+            "Klaytn/klay-{}/v2.2.1/{}-{}/rust",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        );
+        let filters = Filters::new(limits.filters, limits.filter_life);
+        Arc::new(Self { node, limits, client_version, filters })
+    }
+
+    /// The block with this number or word; the block being built is not visible, `pending` is the head.
+    pub(super) fn block(&self, number: BlockNumber) -> Result<Option<Arc<SealedBlock>>, RpcError> {
+        let chain = self.node.chain();
+        match number {
+            BlockNumber::Latest | BlockNumber::Pending => Ok(Some(chain.head())),
+            BlockNumber::Number(number) => chain.block_by_number(number).map_err(RpcError::from_error),
+        }
+    }
+
+    /// The block with this hash.
+    pub(super) fn block_by_hash(&self, hash: B256) -> Result<Option<Arc<SealedBlock>>, RpcError> {
+        self.node.chain().block_by_hash(hash).map_err(RpcError::from_error)
+    }
+
+    /// A block that the answer is about.
+    pub(super) fn known_block(&self, number: BlockNumber) -> Result<Arc<SealedBlock>, RpcError> {
+        self.block(number)?.ok_or_else(|| RpcError::NoBlockNumber(self.height(number)))
+    }
+
+    /// As [`Self::known_block`].
+    pub(super) fn known_block_by_hash(&self, hash: B256) -> Result<Arc<SealedBlock>, RpcError> {
+        self.block_by_hash(hash)?.ok_or(RpcError::NoBlockHash(hash))
+    }
+
+    /// As [`Self::known_block`], by number or hash.
+    pub(super) fn known_block_by_id(&self, id: BlockId) -> Result<Arc<SealedBlock>, RpcError> {
+        match id {
+            BlockId::Number(number) => self.known_block(number),
+            BlockId::Hash(hash) => self.known_block_by_hash(hash),
+            BlockId::Neither => Err(RpcError::NeitherBlockNorHash),
+        }
+    }
+
+    /// The number that a block parameter names.
+    pub(super) fn height(&self, number: BlockNumber) -> u64 {
+        match number {
+            BlockNumber::Latest | BlockNumber::Pending => self.node.chain().head().number(),
+            BlockNumber::Number(number) => number,
+        }
+    }
+
+    /// The block whose state is asked for.
+    pub(super) fn state_block(&self, id: BlockId) -> Result<Arc<SealedBlock>, RpcError> {
+        match id {
+            BlockId::Number(number) => self.block(number)?.ok_or_else(|| RpcError::NoHeaderNumber(self.height(number))),
+            BlockId::Hash(hash) => self.block_by_hash(hash)?.ok_or(RpcError::NoHeaderForHash),
+            BlockId::Neither => Err(RpcError::NeitherBlockNorHash),
+        }
+    }
+
+    /// The state after a block.
+    pub(super) fn state(&self, id: BlockId) -> Result<State, RpcError> {
+        self.state_after(&*self.state_block(id)?)
+    }
+
+    /// The state after `block`.
+    pub(super) fn state_after(&self, block: &SealedBlock) -> Result<State, RpcError> {
+        self.node.chain().state_at(block.number()).map_err(RpcError::from_error)
+    }
+
+    /// The block as transactions in it see it.
+    pub(super) fn context(&self, block: &SealedBlock) -> BlockContext {
+        self.node.chain().context_of(&block.header, block.proposer)
+    }
+
+    /// The forks active in `block`.
+    pub(super) fn rules(&self, block: &SealedBlock) -> Rules {
+        self.node.chain().rules_at(block.number())
+    }
+
+    /// The parameters that are effective at a height.
+    pub(super) fn params(&self, number: u64) -> Arc<GovParams> {
+        self.node.chain().params_at(number)
+    }
+
+    /// The base fee of the block after `block`, in peb; none before Magma.
+    pub(super) fn base_fee_after(&self, block: &SealedBlock) -> Option<U256> {
+        self.node.chain().base_fee_after(&block.header)
+    }
+
+    /// The account that seals for this node.
+    pub(super) fn node_address(&self) -> Address {
+        self.node.chain().head().proposer
+    }
+}
