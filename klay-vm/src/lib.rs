@@ -13,6 +13,8 @@ pub mod randao;
 pub mod reward;
 pub mod spec;
 pub mod state;
+#[cfg(feature = "statetest")]
+pub mod statetest;
 pub mod system;
 mod transition;
 pub mod validate;
