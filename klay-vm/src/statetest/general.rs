@@ -261,7 +261,7 @@ fn apply(
         Suite::Klaytn => None,
         Suite::Ethereum => Some(U256::from(outcome.gas_used) * (gas_price - base_fee)),
     };
-    let state = klvm.into_world().finish()?;
+    let (state, _) = klvm.into_world().finish()?;
     Ok((finish(state, block, suite, tip)?, outcome.logs))
 }
 
@@ -297,7 +297,7 @@ fn finish(state: State, block: &BlockContext, suite: Suite, tip: Option<U256>) -
         world.change(receiver, StateAccount::default, |account| account.balance += amount)?;
         world.remove_if_empty(receiver)?;
     }
-    world.finish()
+    Ok(world.finish()?.0)
 }
 
 fn intrinsic(tx: &Transaction, rules: Rules, suite: Suite) -> Option<IntrinsicGas> {
@@ -473,7 +473,7 @@ fn pre_state(
             world.set_word(*address, *slot, *word)?;
         }
     }
-    world.finish()
+    Ok(world.finish()?.0)
 }
 
 /// The root with accounts as Ethereum writes them; empty ones are left out.
