@@ -34,6 +34,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 /// Version of the layout that this program writes and reads.
 pub const FORMAT: u64 = 1;
 
+/// Trie nodes in one batch.
+const PART: usize = 512;
+
 /// A block and a hash that goes with it: the block's own, or its state root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockPointer {
@@ -167,6 +170,29 @@ impl ChainStore {
             state.index.finish(appended);
         });
         Ok(())
+    }
+
+    /// Writes the state of block `number`: `nodes`, as [`Trie::commit`](crate::trie::Trie::commit) collected them from
+    /// the account trie and every storage trie, then the pointer to it; waits until both are on disk.
+    ///
+    /// Nodes go in parts, as a store may need many times the memory of a batch while it writes one. Until the pointer
+    /// follows they are merely unused, so a crash between two parts does no harm. Confirm the commits after this.
+    ///
+    /// # Errors
+    /// If the store fails; then the pointer is as it was.
+    pub fn persist_state(&self, number: u64, root: B256, nodes: Batch) -> Result<(), StorageError> {
+        let mut nodes = nodes.writes.into_iter();
+        loop {
+            let writes: Vec<_> = nodes.by_ref().take(PART).collect();
+            if writes.is_empty() {
+                break;
+            }
+            self.store.write(Batch { writes })?;
+        }
+        let mut pointer = Batch::default();
+        put_persisted_state(&mut pointer, number, root);
+        self.store.write(pointer)?;
+        self.store.sync()
     }
 
     /// Takes back every block above `number`, and the state pointer if it is above, and waits until that is on disk.
@@ -332,8 +358,8 @@ impl ChainStore {
     }
 }
 
-/// Adds to `batch` that the state of block `number`, with this root, is wholly stored: together with the nodes that
-/// make it so.
+/// Adds to `batch` that the state of block `number`, with this root, is wholly stored: for a batch that also holds the
+/// nodes that make it so. [`ChainStore::persist_state`] does both.
 pub fn put_persisted_state(batch: &mut Batch, number: u64, root: B256) {
     batch.put(Table::Meta, *b"state", BlockPointer { number, hash: root }.encode());
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::codec::{DecodeError, DecodeErrorKind, Reader};
 use alloy_primitives::B256;
+use core::ops::{Deref, DerefMut};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU8, AtomicUsize, Ordering},
@@ -16,7 +17,8 @@ const PERSISTED: u8 = 1;
 const VISITED: u8 = 2;
 
 /// The sixteen places of a branch.
-pub(super) type Children = [Option<Arc<Node>>; 16];
+#[derive(Debug, Default)]
+pub(super) struct Children([Option<Arc<Node>>; 16]);
 
 /// A node at a fixed place of a trie.
 ///
@@ -123,6 +125,49 @@ impl Node {
         if let Some(body) = self.body.get() {
             body.encode(depth, out);
         }
+    }
+}
+
+impl Children {
+    /// Reads a line of each child's memory. A branch is copied and dropped by changing the counters of all its
+    /// children one after another; most are not in the cache, and reads, unlike those changes, wait for memory together.
+    fn approach(&self) {
+        for child in self.iter().flatten() {
+            core::hint::black_box(child.reference.get().is_some());
+        }
+    }
+}
+
+impl Clone for Children {
+    fn clone(&self) -> Self {
+        self.approach();
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        self.approach();
+    }
+}
+
+impl From<[Option<Arc<Node>>; 16]> for Children {
+    fn from(places: [Option<Arc<Node>>; 16]) -> Self {
+        Self(places)
+    }
+}
+
+impl Deref for Children {
+    type Target = [Option<Arc<Node>>; 16];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Children {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
 }
 

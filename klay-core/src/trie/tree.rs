@@ -116,8 +116,8 @@ fn unloaded(node: &Arc<Node>, kept: &mut usize) -> Arc<Node> {
             node.with_body(Body::Extension { prefix: *prefix, end: *end, child: lighter })
         }
         Body::Branch(children) => {
-            let lighter: Box<Children> =
-                Box::new(std::array::from_fn(|at| children[at].as_ref().map(|child| unloaded(child, kept))));
+            let lighter = std::array::from_fn(|at| children[at].as_ref().map(|child| unloaded(child, kept)));
+            let lighter = Box::new(Children::from(lighter));
             let same = children.iter().zip(lighter.iter()).all(|pair| match pair {
                 (Some(a), Some(b)) => Arc::ptr_eq(a, b),
                 _ => true,
