@@ -132,7 +132,7 @@ impl Receipt {
 }
 
 /// Appends `[address, [topic...], data` without the list's header.
-fn put_log(log: &Log, out: &mut Vec<u8>) {
+pub(crate) fn put_log(log: &Log, out: &mut Vec<u8>) {
     put_bytes(log.address.as_slice(), out);
     put_list_header(log.topics().len() * 33, out);
     for topic in log.topics() {
@@ -141,7 +141,7 @@ fn put_log(log: &Log, out: &mut Vec<u8>) {
     put_bytes(&log.data.data, out);
 }
 
-fn read_log(item: &mut Reader<'_>) -> Result<Log, DecodeError> {
+pub(crate) fn read_log(item: &mut Reader<'_>) -> Result<Log, DecodeError> {
     let address = item.address("log.address")?;
     let mut list = item.list("log.topics")?;
     let mut topics = Vec::new();

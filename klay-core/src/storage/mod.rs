@@ -15,8 +15,8 @@
 //! |---|---|---|
 //! | [`Meta`](Table::Meta) | a name in ASCII | see [`chain`] |
 //! | [`Headers`](Table::Headers) | block number | block hash (32 bytes), header RLP |
-//! | [`Bodies`](Table::Bodies) | block number | body |
-//! | [`Receipts`](Table::Receipts) | block number | receipts |
+//! | [`Bodies`](Table::Bodies) | block number | body, the caller's encoding |
+//! | [`Receipts`](Table::Receipts) | block number | the caller's encoding; [`receipts`] has a compact one |
 //! | [`BlockNumbers`](Table::BlockNumbers) | block hash | block number |
 //! | [`TxIndex`](Table::TxIndex) | see [`tx_index`] | see [`tx_index`] |
 //! | [`TxHashes`](Table::TxHashes) | block number | see [`tx_index`] |
@@ -28,6 +28,7 @@
 
 pub mod chain;
 mod memory;
+pub mod receipts;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "sled")]

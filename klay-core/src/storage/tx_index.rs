@@ -348,7 +348,7 @@ fn block_number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-fn corrupt(what: &'static str, got: usize) -> StorageError {
+const fn corrupt(what: &'static str, got: usize) -> StorageError {
     StorageError::Corrupt { what, source: DecodeError::new(what, got, DecodeErrorKind::Invalid("wrong length")) }
 }
 

@@ -26,6 +26,9 @@ impl Trie {
     }
 }
 
+/// A key and its value.
+pub type Entry = (B256, Arc<[u8]>);
+
 /// Keys and values in ascending order. Made by [`Trie::iter`]; ends after an error.
 #[derive(Debug)]
 pub struct Iter<'s, S: ?Sized> {
@@ -45,10 +48,9 @@ struct Frame {
 }
 
 impl<S: NodeStore + ?Sized> Iter<'_, S> {
-    fn advance(&mut self) -> Result<Option<(B256, Arc<[u8]>)>, TrieError> {
+    fn advance(&mut self) -> Result<Option<Entry>, TrieError> {
         while let Some(mut frame) = self.stack.pop() {
             frame.node = detached(self.store, &frame.node, &frame.path, frame.depth)?;
-            // Whether the whole way to this node is the beginning of `start`, so that places below it can be skipped.
             let node = Arc::clone(&frame.node);
             match node.body() {
                 Some(Body::Leaf { key, value }) if *key >= self.start => return Ok(Some((*key, Arc::clone(value)))),
@@ -82,6 +84,7 @@ impl<S: NodeStore + ?Sized> Iter<'_, S> {
         Ok(None)
     }
 
+    /// Whether the way to a node is the beginning of `start`, so that its first places are below `start`.
     fn on_start(&self, path: &B256, depth: usize) -> bool {
         common_prefix(path.as_slice(), self.start.as_slice()) >= depth
     }
@@ -94,7 +97,7 @@ impl<S: NodeStore + ?Sized> Iter<'_, S> {
 }
 
 impl<S: NodeStore + ?Sized> Iterator for Iter<'_, S> {
-    type Item = Result<(B256, Arc<[u8]>), TrieError>;
+    type Item = Result<Entry, TrieError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let result = self.advance();

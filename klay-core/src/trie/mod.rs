@@ -67,7 +67,7 @@ mod tree;
 mod update;
 
 pub use commit::Commit;
-pub use iter::Iter;
+pub use iter::{Entry, Iter};
 pub use proof::{ProofError, verify_proof};
 pub use range::{RangeProof, verify_range};
 pub use sorted::ordered_root;

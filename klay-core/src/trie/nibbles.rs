@@ -12,7 +12,7 @@ pub(super) const fn nibble(key: &[u8], index: usize) -> usize {
 }
 
 /// `key` with nibble `index` replaced.
-pub(super) fn with_nibble(mut key: B256, index: usize, value: usize) -> B256 {
+pub(super) const fn with_nibble(mut key: B256, index: usize, value: usize) -> B256 {
     let byte = &mut key.0[index / 2];
     let value = (value & 0x0f) as u8;
     *byte = if index.is_multiple_of(2) { (*byte & 0x0f) | (value << 4) } else { (*byte & 0xf0) | value };

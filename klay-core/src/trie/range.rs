@@ -1,7 +1,7 @@
 //! Proofs that a run of keys and values is all that a trie has between two keys.
 
 use super::{
-    EMPTY_ROOT, NodeStore, ProofError, Trie, TrieError,
+    EMPTY_ROOT, Entry, NodeStore, ProofError, Trie, TrieError,
     encode::Reference,
     nibbles::{filled, nibble, truncated, with_nibble},
     node::{Body, Node},
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RangeProof {
     /// Keys and values in ascending order.
-    pub entries: Vec<(B256, Arc<[u8]>)>,
+    pub entries: Vec<Entry>,
     /// The nodes on the ways to the first key asked for and to the last key given, each once.
     pub proof: Vec<Bytes>,
 }

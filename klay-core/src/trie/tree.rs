@@ -100,10 +100,11 @@ impl fmt::Debug for Trie {
 fn unloaded(node: &Arc<Node>, kept: &mut usize) -> Arc<Node> {
     let Some(body) = node.body() else { return Arc::clone(node) };
     let visited = node.take_visited();
-    if !visited && node.is_persisted() {
-        if let Some(hash) = node.known_reference().and_then(Reference::as_hash) {
-            return Node::unloaded(hash);
-        }
+    if !visited
+        && node.is_persisted()
+        && let Some(hash) = node.known_reference().and_then(Reference::as_hash)
+    {
+        return Node::unloaded(hash);
     }
     *kept += 1;
     match body {
