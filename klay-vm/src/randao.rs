@@ -121,6 +121,14 @@ impl RevealSigner {
         SecretKey::from_bytes(secret).map(Self).map_err(|_| RandaoError::InvalidSecret)
     }
 
+    /// The secret that the reference client derives from a node key.
+    ///
+    /// # Errors
+    /// Never for 32 bytes.
+    pub fn derive(node_key: &[u8; 32]) -> Result<Self, RandaoError> {
+        SecretKey::key_gen(node_key, &[]).map(Self).map_err(|_| RandaoError::InvalidSecret)
+    }
+
     /// The public key to be registered.
     pub fn public_key(&self) -> [u8; KEY_LEN] {
         self.0.sk_to_pk().to_bytes()

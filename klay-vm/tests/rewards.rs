@@ -96,12 +96,10 @@ fn rewards_of_the_reference_reproduce() {
     }
 }
 
-fn me() -> Address {
-    Address::repeat_byte(0xfe)
-}
+const ME: Address = Address::repeat_byte(0xfe);
 
-fn context(rules: Rules, params: &GovParams) -> RewardContext<'_> {
-    RewardContext { rules, rewardbase: me(), params }
+const fn context(rules: Rules, params: &GovParams) -> RewardContext<'_> {
+    RewardContext { rules, rewardbase: ME, params }
 }
 
 #[test]
@@ -109,12 +107,12 @@ fn simple_mode_pays_fees_twice_before_magma_where_they_are_not_deferred() {
     let params = GovParams { minting_amount: KLAY, ..GovParams::default() };
     let fee = U256::from(1001);
     let before = deferred_reward(context(Rules::none(), &params), fee, &StakingInfo::default());
-    assert_eq!(before.credits[&me()], KLAY + fee);
+    assert_eq!(before.credits[&ME], KLAY + fee);
     let magma = deferred_reward(context(Rules::up_to(Fork::Magma), &params), fee, &StakingInfo::default());
-    assert_eq!(magma.credits[&me()], KLAY);
+    assert_eq!(magma.credits[&ME], KLAY);
     let author = Address::repeat_byte(1);
     let reported = block_reward(context(Rules::up_to(Fork::Magma), &params), author, fee, &StakingInfo::default());
-    assert_eq!((reported.burnt_fee, reported.credits[&me()]), (U256::from(500), KLAY + U256::from(501)));
+    assert_eq!((reported.burnt_fee, reported.credits[&ME]), (U256::from(500), KLAY + U256::from(501)));
     let reported = block_reward(context(Rules::none(), &params), author, fee, &StakingInfo::default());
     assert_eq!((reported.total_fee, reported.credits[&author]), (U256::from(2002), fee));
 }

@@ -129,7 +129,7 @@ proptest! {
     #[test]
     fn headers_decode_to_what_was_encoded(header in header()) {
         let encoded = header.encode();
-        prop_assert_eq!(Header::decode_all(&encoded).unwrap(), header.clone());
+        prop_assert_eq!(&Header::decode_all(&encoded).unwrap(), &header);
         prop_assert_eq!(header.hash(), keccak256(header.hash_preimage()));
         strict(&encoded, Header::decode_all);
         #[cfg(feature = "serde")]

@@ -88,7 +88,7 @@ fn the_storage_form_places_every_log() {
     let position = LogPosition { block_number: 5, block_hash: B256::repeat_byte(6), tx_index: 2, first_log_index: 300 };
     let encoded = receipt.encode_storage(&position);
     let mut reader = Reader::new(&encoded);
-    assert_eq!(Receipt::decode_storage(&mut reader).unwrap(), (receipt.clone(), Some(position)));
+    assert_eq!(Receipt::decode_storage(&mut reader).unwrap(), (receipt, Some(position)));
     assert!(reader.is_empty());
 
     let bare = Receipt { contract_address: None, ..Receipt::new(Status::SUCCESS, 1, vec![], B256::ZERO) };

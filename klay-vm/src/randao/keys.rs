@@ -8,11 +8,10 @@ use std::{
 use klay_core::{Address, B256, Bytes, Fork};
 
 use super::{ProvenKey, RandaoError};
-use crate::system::{REGISTRY_ADDRESS, View, active_address, bls_keys};
+use crate::system::{KIP113, REGISTRY_ADDRESS, View, active_address, bls_keys};
 
 /// Proven keys that are kept; beyond it they are proven anew.
 const MAX_PROVEN: usize = 4096;
-const KIP113: &str = "KIP113";
 
 type Registered = Arc<BTreeMap<Address, (Bytes, Bytes)>>;
 

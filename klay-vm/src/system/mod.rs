@@ -16,6 +16,7 @@
 
 mod abi;
 mod governance;
+mod kip113;
 mod rebalance;
 mod registry;
 mod staking;
@@ -27,9 +28,11 @@ use klay_core::{
 };
 
 pub use governance::contract_params;
+pub(crate) use kip113::KIP113;
+pub use kip113::{FIXED_KEYS_ADDRESS, bls_keys, fix_bls_keys};
 pub use rebalance::{Balances, RebalanceError, Rebalanced, rebalance};
 pub use registry::{REGISTRY_ADDRESS, active_address, install_registry, registry_code, registry_storage};
-pub use staking::{ADDRESS_BOOK_ADDRESS, bls_keys, staking_info};
+pub use staking::{ADDRESS_BOOK_ADDRESS, staking_info};
 
 use crate::{
     call::{CallError, CallRequest, call},

@@ -1,8 +1,6 @@
-//! Stakes from the AddressBook, liquidity pools from the CLRegistry, BLS keys from KIP-113.
+//! Stakes from the AddressBook, liquidity pools from the CLRegistry.
 
-use std::collections::BTreeMap;
-
-use klay_core::{Address, Bytes, Fork, U256, address, units::KLAY};
+use klay_core::{Address, Fork, U256, address, units::KLAY};
 
 use super::{REGISTRY_ADDRESS, SystemError, View, abi, registry::active_address};
 use crate::reward::{LiquidityPool, StakingInfo, StakingNode};
@@ -44,7 +42,7 @@ pub fn staking_info(view: View<'_>) -> Result<StakingInfo, SystemError> {
     if types.iter().any(|ty| *ty > KEF) {
         return Err(SystemError::Malformed { contract: ADDRESS_BOOK_ADDRESS, function });
     }
-    let (kif, kef) = (of_type(KIF).last().unwrap_or_default(), of_type(KEF).last().unwrap_or_default());
+    let (kif, kef) = (of_type(KIF).next_back().unwrap_or_default(), of_type(KEF).next_back().unwrap_or_default());
     let count = of_type(NODE).count();
     let stakes = stakes(view, &addresses)?;
     if [of_type(STAKING).count(), of_type(REWARD).count(), stakes.len()].iter().any(|other| *other != count)
@@ -106,24 +104,4 @@ fn liquidity_pools(view: View<'_>) -> Result<Vec<LiquidityPool>, SystemError> {
 /// Whole KLAY, the low 64 bits of the number.
 fn whole(amount: U256) -> u64 {
     (amount / KLAY).as_limbs()[0]
-}
-
-/// BLS public keys and proofs of possession as the KIP-113 contract at `contract` has them: nothing is verified.
-///
-/// # Errors
-/// If the contract does not answer as its interface says.
-pub fn bls_keys(view: View<'_>, contract: Address) -> Result<BTreeMap<Address, (Bytes, Bytes)>, SystemError> {
-    let function = "getAllBlsInfo()";
-    let (nodes, keys) = view.read(contract, function, abi::call(function, &[]), |values| {
-        let nodes = values.list(|item| item.address())?;
-        let keys = values.list(|key| {
-            let mut key = key.tuple()?;
-            Some((Bytes::copy_from_slice(key.bytes()?), Bytes::copy_from_slice(key.bytes()?)))
-        })?;
-        Some((nodes, keys))
-    })?;
-    if nodes.len() != keys.len() {
-        return Err(SystemError::Malformed { contract, function });
-    }
-    Ok(nodes.into_iter().zip(keys).collect())
 }
