@@ -5,6 +5,8 @@ pub mod gate;
 #[cfg(feature = "runtime")]
 pub mod host;
 pub mod istanbul;
+#[cfg(feature = "simulate")]
+pub mod sim;
 pub mod types;
 pub mod valset;
 pub mod wal;

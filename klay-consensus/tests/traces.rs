@@ -70,6 +70,8 @@ struct Seen {
     error: Option<&'static str>,
     decided: Vec<Value>,
     sent: Vec<TimerId>,
+    /// Own messages that left the node.
+    out: Vec<Message<TestBlock>>,
 }
 
 /// The keys in the order of the chain.
@@ -160,6 +162,7 @@ impl Bench {
                         let call = json!({"ok": true, "seals": cert.seals.len(), "value": self.name(value.id())});
                         self.seen.decided.push(call);
                     }
+                    Effect::Broadcast { msg, .. } => self.seen.out.push(msg),
                     Effect::Rejected { why, .. } => self.seen.error = Some(why.reason),
                     _ => {}
                 }
@@ -430,5 +433,74 @@ fn a_counter_byte_in_a_round_change_changes_nothing_for_the_reference() {
                 assert_eq!(json!(bench.engine.status().round.get()), *round);
             }
         }
+    }
+}
+
+/// Which messages get through: `[kind, from, to]` with `*` for any.
+fn passes(rules: &Value, kind: &str, from: usize, to: usize) -> bool {
+    let fits = |rule: &Value, n: usize| *rule == json!("*") || *rule == json!(n);
+    match rules.as_array() {
+        None => true,
+        Some(rules) => rules.iter().any(|r| r[0] == *kind && fits(&r[1], from) && fits(&r[2], to)),
+    }
+}
+
+fn deliver(benches: &mut [Bench], rules: &Value) {
+    loop {
+        let out: Vec<_> = benches.iter_mut().enumerate().map(|(i, b)| (i, core::mem::take(&mut b.seen.out))).collect();
+        if out.iter().all(|(_, messages)| messages.is_empty()) {
+            return;
+        }
+        for (from, messages) in out {
+            for message in messages {
+                for (to, bench) in benches.iter_mut().enumerate() {
+                    if to != from && passes(rules, kind(message.code()), from, to) {
+                        bench.step(Input::Message { from: message.from(), msg: message.clone(), checked: false });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Chapter 50, section 3.3 a: two honest validators locked on different values, the third on none, the fourth silent.
+/// Every round change succeeds and no height is ever decided.
+#[test]
+fn locks_of_the_reference_can_stop_a_chain_for_ever() {
+    for file in vectors("traces.json", "consensus.json") {
+        let case = scenario(&file, "lock-deadlock-n4");
+        let compat = Compat { own_at_once: true, ..Compat::faithful() };
+        let mut benches: Vec<_> = (0..3).map(|me| Bench::new(4, 22, me, compat)).collect();
+        for (me, bench) in benches.iter_mut().enumerate() {
+            bench.step(Input::Start);
+            let value = bench.values[case["local_blocks"].text(&me.to_string())].clone();
+            bench.step(Input::Built { slot: value.height().slot(), value: Some(value) });
+        }
+        for phase in case.list("phases") {
+            for _ in 0..phase["repeat"].as_u64().unwrap_or(1) {
+                if phase.get("timers").is_some() {
+                    benches.iter_mut().for_each(|b| b.step(Input::Timer(ROUND_TIMER)));
+                }
+                deliver(&mut benches, &phase["deliver"]);
+                for inject in phase.list("inject") {
+                    for to in inject.nums("to") {
+                        let message = benches[to as usize].message(inject);
+                        benches[to as usize].step(Input::Message {
+                            from: message.from(),
+                            msg: message,
+                            checked: false,
+                        });
+                    }
+                }
+                deliver(&mut benches, &json!([]));
+            }
+            for (me, bench) in benches.iter().enumerate() {
+                let lock = bench.engine.status().lock.map_or(Value::Null, |(_, id)| bench.name(id));
+                assert_eq!(lock, phase["locks"][me.to_string()], "{phase}");
+                assert!(bench.seen.decided.is_empty());
+            }
+        }
+        let rounds: Vec<_> = benches.iter().map(|b| b.engine.status().round.get()).collect();
+        assert!(rounds.iter().all(|round| *round >= 26), "every round change succeeds: {rounds:?}");
     }
 }

@@ -208,8 +208,7 @@ impl<V: HeaderValue> Dev<V> {
         fx.trace("DV-4");
         let view = self.view();
         fx.persist(DevRecord { entered: view });
-        let seal_hash = value.header().seal_hash();
-        let statement = Statement::about(view, Step::Proposal, seal_hash.0);
+        let statement = Statement::about(view, Step::Proposal, value.content_id().0);
         let digest = seal::proposer_digest(value.header());
         let ticket = fx.sign(statement, Domain::ProposerSeal, digest.0);
         self.state = State::Sealing { ticket, value };

@@ -16,6 +16,16 @@ pub trait HeaderValue: Value<Id = B256> + Send + Sync + 'static {
     /// The same value with another `extra` in its header. The name changes with the proposer's seal.
     #[must_use]
     fn with_extra(self, extra: Bytes) -> Self;
+
+    /// A name that does not change when the proposer seals: what the gate knows a proposal by.
+    fn content_id(&self) -> B256 {
+        self.header().seal_hash()
+    }
+
+    /// Whether the proposer's seal is in the header.
+    fn is_sealed(&self) -> bool {
+        IstanbulExtra::decode(&self.header().extra).is_ok_and(|extra| !extra.seal.is_empty())
+    }
 }
 
 /// The proof of a decision: seals over the block hash, and the round they were collected in.

@@ -123,9 +123,24 @@ impl<K: Sign, V: HeaderValue> Signer<Klaytn<V>> for KeySigner<K> {
     }
 }
 
+/// Finds out who made a signature. An engine asks this of everything it is sent.
+///
+/// A cache behind it must be keyed by digest *and* signature: one keyed by signature alone takes a known seal for any
+/// block (the reference's fault D8).
+pub trait Authors: core::fmt::Debug + Send + Sync {
+    /// The account that made `seal` over `digest`; `None` if it is no signature.
+    fn author(&self, digest: B256, seal: &Seal) -> Option<Address>;
+}
+
 /// Checks signatures by recovering their signer. Knows no keys and keeps no state.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recover;
+
+impl Authors for Recover {
+    fn author(&self, digest: B256, seal: &Seal) -> Option<Address> {
+        seal_author(digest, seal)
+    }
+}
 
 impl<V: HeaderValue> Verifier<Klaytn<V>> for Recover {
     fn verify(&self, who: Address, _domain: Domain, digest: [u8; 32], sig: &Seal) -> bool {

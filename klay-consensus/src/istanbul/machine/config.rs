@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use alloy_primitives::Address;
 
-use super::super::{Klaytn, WireValue};
+use super::super::{
+    Klaytn, WireValue,
+    seal::{Authors, Recover},
+};
 use crate::types::{Committees, Refuse, Timeouts, Validate, timeouts::Legacy};
 
 /// The release whose rules hold.
@@ -120,6 +123,8 @@ pub struct IstanbulConfig<V: WireValue> {
     pub compat: Compat,
     /// Who passes messages on.
     pub relay: Relay,
+    /// Who made a signature.
+    pub authors: Arc<dyn Authors>,
     /// How long a block may be built.
     pub build_time: core::time::Duration,
 }
@@ -134,6 +139,7 @@ impl<V: WireValue> IstanbulConfig<V> {
             rules: Rules::V2,
             compat: Compat::default(),
             relay: Relay::Direct,
+            authors: Arc::new(Recover),
             build_time: core::time::Duration::from_millis(250),
         }
     }

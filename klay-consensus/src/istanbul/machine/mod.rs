@@ -30,7 +30,7 @@ use std::{
 use alloy_primitives::{Address, B256};
 
 use self::{backlog::Backlog, speech::Speech};
-use super::{Body, Code, Klaytn, Message, Preprepare, WireValue};
+use super::{Body, Code, Klaytn, Message, Preprepare, WireValue, seal::Seal};
 use crate::types::{
     ApplyError, Committee, Delays, Detail, Effect, Effects, Engine, Evidence, Floor, Height, Input, Limits,
     Misbehaviour, Refuse, Rejected, Round, Status, Ticket, Time, TimerId, TimerKind, Validate, Value, Verdict, View,
@@ -363,7 +363,7 @@ impl<V: WireValue> Istanbul<V> {
             return Err(Rejected::retry("RL-7", "no committee"));
         };
         if !checked {
-            let signer = message.envelope.signer().ok_or(Rejected::by_sender("MS-2", "invalid signature"))?;
+            let signer = self.signer(message).ok_or(Rejected::by_sender("MS-2", "invalid signature"))?;
             if !committee.is_sender(signer) {
                 return Err(Rejected::by_sender("MS-2", unauthorized));
             }
@@ -377,6 +377,11 @@ impl<V: WireValue> Istanbul<V> {
             return Err(Rejected { keep: crate::types::Keep::Retry, ..Rejected::by_sender("MS-3", unauthorized) });
         }
         Ok(())
+    }
+
+    fn signer(&self, message: &Message<V>) -> Option<Address> {
+        let seal = Seal::try_from(&message.envelope.signature[..]).ok()?;
+        self.config.authors.author(message.envelope.digest(), &seal)
     }
 
     fn handle_and_report(&mut self, cx: &mut Step<'_, V>, from: Address, sender: Address, message: Message<V>) {

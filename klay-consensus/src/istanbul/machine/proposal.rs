@@ -99,8 +99,8 @@ impl<V: WireValue> Istanbul<V> {
         if !self.is_proposer() || value.height().slot() != self.view.slot {
             return;
         }
-        if value.header().proposer().is_none() {
-            let statement = Statement::about(self.view, Said::Proposal, value.header().seal_hash().0);
+        if !value.is_sealed() {
+            let statement = Statement::about(self.view, Said::Proposal, value.content_id().0);
             let digest = seal::proposer_digest(value.header());
             let ticket = cx.fx.sign(statement, Domain::ProposerSeal, digest.0);
             self.sealing = Some((ticket, value));

@@ -67,9 +67,7 @@ impl<V: WireValue> Istanbul<V> {
     pub(super) fn say(&mut self, cx: &mut Step<'_, V>, body: Body<V>) {
         let view = body.view();
         let (statement, extra) = match &body {
-            Body::Preprepare(p) => {
-                (Statement::about(view, Said::Proposal, p.value.header().seal_hash().0), Bytes::new())
-            }
+            Body::Preprepare(p) => (Statement::about(view, Said::Proposal, p.value.content_id().0), Bytes::new()),
             Body::Prepare(s) => (Statement::about(view, Said::Vote1, s.digest.0), Bytes::new()),
             Body::Commit(s) => (Statement::about(view, Said::Vote2, s.digest.0), Bytes::new()),
             Body::RoundChange(_) => {

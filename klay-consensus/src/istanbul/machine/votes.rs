@@ -39,7 +39,7 @@ impl<V: WireValue> Istanbul<V> {
         if !committee.is_member(sender) {
             return Err(Rejected::by_sender("VT-3", "message does not come from a committee"));
         }
-        if code == Code::Commit && self.config.compat.verify_seals && !seal_holds(message, &subject) {
+        if code == Code::Commit && self.config.compat.verify_seals && !self.seal_holds(message, &subject) {
             self.report(cx, Misbehaviour::BadSeal, sender, &[message]);
             return Err(Rejected::by_sender("MS-5", "committed seal is not the sender's"));
         }
@@ -48,6 +48,11 @@ impl<V: WireValue> Istanbul<V> {
         votes.insert(sender, message.clone());
         self.count(cx, &committee);
         Ok(Handled::Done)
+    }
+
+    fn seal_holds(&self, message: &Message<V>, subject: &Subject) -> bool {
+        let Ok(sealed) = Seal::try_from(&message.envelope.committed_seal[..]) else { return false };
+        self.config.authors.author(seal::committed_digest(subject.digest), &sealed) == Some(message.from())
     }
 
     fn count(&mut self, cx: &mut Step<'_, V>, committee: &Arc<Committee<Address>>) {
@@ -120,11 +125,6 @@ const fn digest_of<V>(message: &Message<V>) -> Option<alloy_primitives::B256> {
         Body::Prepare(subject) | Body::Commit(subject) => Some(subject.digest),
         Body::Preprepare(_) | Body::RoundChange(_) => None,
     }
-}
-
-fn seal_holds<V>(message: &Message<V>, subject: &Subject) -> bool {
-    let Ok(sealed) = Seal::try_from(&message.envelope.committed_seal[..]) else { return false };
-    seal::seal_author(seal::committed_digest(subject.digest), &sealed) == Some(message.from())
 }
 
 /// MS-5: cut or filled with zeros to 65 bytes.
