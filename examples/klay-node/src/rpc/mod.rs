@@ -19,6 +19,7 @@ mod envelope;
 mod error;
 mod filters;
 mod http;
+mod keyring;
 mod limits;
 mod methods;
 mod server;

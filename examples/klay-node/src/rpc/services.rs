@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
-use klay_core::{Rules, governance::GovParams};
+use klay_core::{Rules, Signature, block::IstanbulExtra, governance::GovParams};
 use klay_vm::{BlockContext, State};
 
 use super::{
     Limits, RpcError,
     decode::{BlockId, BlockNumber},
     filters::Filters,
+    keyring::Keyring,
 };
 use crate::{Node, SealedBlock};
 
@@ -24,6 +25,8 @@ pub struct Services {
     pub client_version: String,
     /// Filters that clients poll.
     pub(super) filters: Filters,
+    /// Keys that clients brought.
+    pub(super) keyring: Keyring,
 }
 
 impl Services {
@@ -36,7 +39,7 @@ impl Services {
             std::env::consts::ARCH
         );
         let filters = Filters::new(limits.filters, limits.filter_life);
-        Arc::new(Self { node, limits, client_version, filters })
+        Arc::new(Self { node, limits, client_version, filters, keyring: Keyring::default() })
     }
 
     /// The block with this number or word; the block being built is not visible, `pending` is the head.
@@ -121,6 +124,22 @@ impl Services {
 
     /// The account that seals for this node.
     pub(super) fn node_address(&self) -> Address {
-        self.node.chain().head().proposer
+        let head = self.node.chain().head();
+        if !head.proposer.is_zero() {
+            return head.proposer;
+        }
+        // Genesis has no proposer, but names who may be one.
+        let named = IstanbulExtra::decode(&head.header.extra).ok().and_then(|extra| extra.validators.first().copied());
+        named.unwrap_or_default()
+    }
+
+    /// Accounts that can sign here.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        self.keyring.addresses(self.node.wallet())
+    }
+
+    /// Signs for one of them; `v` of the result is the parity.
+    pub(super) fn sign(&self, address: Address, digest: B256, password: Option<&str>) -> Result<Signature, RpcError> {
+        self.keyring.sign(self.node.wallet(), address, digest, password)
     }
 }

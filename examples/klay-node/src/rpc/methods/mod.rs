@@ -7,6 +7,7 @@ mod chain;
 mod fees;
 mod governance;
 pub(super) mod logs;
+mod personal;
 mod pool;
 mod raw;
 mod sign;
@@ -35,6 +36,7 @@ pub fn table(services: &Arc<Services>) -> Table {
     fees::add(&mut table, services);
     governance::add(&mut table, services);
     logs::add(&mut table, services);
+    personal::add(&mut table, services);
     pool::add(&mut table, services);
     raw::add(&mut table, services);
     sign::add(&mut table, services);

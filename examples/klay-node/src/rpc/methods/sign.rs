@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use klay_accounts::{AccountKey, key::MultiSigRules};
-use klay_core::{PublicKey, auth::Role, auth::SignError, crypto, tx::HashedTx};
+use klay_core::{PublicKey, auth::Role, crypto, tx::HashedTx};
 use serde_json::Value;
 
 use super::{BOTH, KAIA, blocks::addresses};
 use crate::{
     Fee,
     rpc::{
-        Namespace, RpcError, Services, Table,
+        RpcError, Services, Table,
         decode::{BlockId, BlockNumber},
         shapes::bytes,
     },
@@ -28,20 +28,9 @@ enum Prefix {
 
 pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
-    table.quick(&BOTH, "accounts", move |()| Ok(addresses(&s.node.wallet().addresses())));
+    table.quick(&BOTH, "accounts", move |()| Ok(addresses(&s.addresses())));
     let s = Arc::clone(services);
-    table.quick(&[Namespace::Personal], "listAccounts", move |()| Ok(addresses(&s.node.wallet().addresses())));
-    let s = Arc::clone(services);
-    table.quick(&BOTH, "sign", move |(address, data): (Address, Bytes)| sign(&s, address, &data));
-    let s = Arc::clone(services);
-    table.quick(&[Namespace::Personal], "sign", move |(data, address, _): (Bytes, Address, String)| {
-        sign(&s, address, &data)
-    });
-    table.quick(&[Namespace::Personal], "ecRecover", |(data, signature): (Bytes, Bytes)| {
-        let signature = checked_signature(&signature)?;
-        let key = signer(Prefix::Ethereum, &data, &signature)?;
-        Ok(bytes(key.address()))
-    });
+    table.quick(&BOTH, "sign", move |(address, data): (Address, Bytes)| sign(&s, address, &data, None));
     let s = Arc::clone(services);
     table.quick(
         &KAIA,
@@ -66,22 +55,21 @@ fn message_hash(prefix: Prefix, data: &[u8]) -> B256 {
     keccak256(framed)
 }
 
-/// What a wallet's refusal reads as.
-pub(super) fn wallet_error(error: &SignError) -> RpcError {
-    match error {
-        SignError::NoKey(_) => RpcError::failed("unknown account"),
-        other => RpcError::from_error(other),
-    }
-}
-
-fn sign(s: &Services, address: Address, data: &[u8]) -> Result<Value, RpcError> {
+/// Signs a message; with a password also by a locked key.
+pub(super) fn sign(s: &Services, address: Address, data: &[u8], password: Option<&str>) -> Result<Value, RpcError> {
     let hash = message_hash(Prefix::Ethereum, data);
-    let signature = s.node.wallet().sign(address, hash).map_err(|error| wallet_error(&error))?;
+    let signature = s.sign(address, hash, password)?;
     let mut compact = Vec::with_capacity(65);
     compact.extend_from_slice(&signature.r.to_be_bytes::<32>());
     compact.extend_from_slice(&signature.s.to_be_bytes::<32>());
     compact.push(if signature.v.is_zero() { 27 } else { 28 });
     Ok(bytes(compact))
+}
+
+/// Who signed a message, going by the signature alone.
+pub(super) fn ec_recover(data: &[u8], signature: &[u8]) -> Result<Value, RpcError> {
+    let signature = checked_signature(signature)?;
+    Ok(bytes(signer(Prefix::Ethereum, data, &signature)?.address()))
 }
 
 /// A signature over a message: `r`, `s`, and `v` 27 or 28, which is turned into 0 or 1.

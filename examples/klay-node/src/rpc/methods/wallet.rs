@@ -16,7 +16,6 @@ use super::{
     calls::{HEAD, Scene},
     fees,
     raw::refusal,
-    sign::wallet_error,
 };
 use crate::{
     KlaytnTx, Origin,
@@ -36,7 +35,7 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     add_eth(table, &wallet);
     let s = Arc::clone(services);
     table.heavy(&BOTH, "pendingTransactions", move |()| {
-        let own = s.node.wallet().addresses();
+        let own = s.addresses();
         let content = s.node.pool().content();
         let lists = own.iter().filter_map(|address| content.pending.get(address));
         Ok(lists.flat_map(|list| list.values()).map(|shared| tx::kaia(shared, None)).collect::<Vec<_>>())
@@ -45,19 +44,19 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
 
 fn add_kaia(table: &mut Table, wallet: &Arc<Wallet>) {
     let w = Arc::clone(wallet);
-    table.heavy(&KAIA, "sendTransaction", move |(request,): (SendRequest,)| w.send(request.0));
+    table.heavy(&KAIA, "sendTransaction", move |(request,): (SendRequest,)| w.send(request.0, None));
     let w = Arc::clone(wallet);
     table.heavy(&KAIA, "signTransaction", move |(request,): (SendRequest,)| {
-        w.sign(request.0).map(|tx| signed_result(&tx))
+        w.sign(request.0, None).map(|tx| signed_result(&tx))
     });
     let w = Arc::clone(wallet);
     table.heavy(&KAIA, "sendTransactionAsFeePayer", move |(request,): (SendRequest,)| {
         request.0.check_signed_by_sender().map_err(RpcError::from_error)?;
-        w.submit(w.sign_as_payer(request.0)?)
+        w.submit(w.sign_as_payer(request.0, None)?)
     });
     let w = Arc::clone(wallet);
     table.heavy(&KAIA, "signTransactionAsFeePayer", move |(request,): (SendRequest,)| {
-        w.sign_as_payer(request.0).map(|tx| signed_result(&tx))
+        w.sign_as_payer(request.0, None).map(|tx| signed_result(&tx))
     });
     let w = Arc::clone(wallet);
     table.heavy(&KAIA, "resend", move |(request, price, gas): (SendRequest, Option<Quantity>, Option<HexUint64>)| {
@@ -68,12 +67,30 @@ fn add_kaia(table: &mut Table, wallet: &Arc<Wallet>) {
         let args = w.with_defaults(args)?;
         w.resend(args, price, gas)
     });
+    add_personal(table, wallet);
+}
+
+/// The same with a password that opens a locked key for this once.
+fn add_personal(table: &mut Table, wallet: &Arc<Wallet>) {
     let personal = [Namespace::Personal];
+    for name in ["sendTransaction", "signAndSendTransaction"] {
+        let w = Arc::clone(wallet);
+        table.heavy(&personal, name, move |(request, password): (SendRequest, String)| {
+            w.send(request.0, Some(&password))
+        });
+    }
     let w = Arc::clone(wallet);
-    table.heavy(&personal, "sendTransaction", move |(request, _): (SendRequest, String)| w.send(request.0));
+    table.heavy(&personal, "signTransaction", move |(request, password): (SendRequest, String)| {
+        w.sign(request.0, Some(&password)).map(|tx| signed_result(&tx))
+    });
     let w = Arc::clone(wallet);
-    table.heavy(&personal, "signTransaction", move |(request, _): (SendRequest, String)| {
-        w.sign(request.0).map(|tx| signed_result(&tx))
+    table.heavy(&personal, "sendTransactionAsFeePayer", move |(request, password): (SendRequest, String)| {
+        request.0.check_signed_by_sender().map_err(RpcError::from_error)?;
+        w.submit(w.sign_as_payer(request.0, Some(&password))?)
+    });
+    let w = Arc::clone(wallet);
+    table.heavy(&personal, "signTransactionAsFeePayer", move |(request, password): (SendRequest, String)| {
+        w.sign_as_payer(request.0, Some(&password)).map(|tx| signed_result(&tx))
     });
 }
 
@@ -82,7 +99,7 @@ fn add_eth(table: &mut Table, wallet: &Arc<Wallet>) {
     table.heavy(&ETH, "sendTransaction", move |(request,): (EthCallRequest,)| {
         let _held = request.nonce.is_none().then(|| w.nonces.lock());
         let tx = w.eth_transaction(&request)?;
-        w.submit(w.signed(request.call.from, tx)?)
+        w.submit(w.signed(request.call.from, tx, None)?)
     });
     let w = Arc::clone(wallet);
     table.heavy(&ETH, "signTransaction", move |(request,): (EthCallRequest,)| {
@@ -97,7 +114,7 @@ fn add_eth(table: &mut Table, wallet: &Arc<Wallet>) {
             return Err(RpcError::failed("nonce not specified"));
         }
         let tx = w.eth_transaction(&request)?;
-        Ok(eth_result(&w.signed(request.call.from, tx)?))
+        Ok(eth_result(&w.signed(request.call.from, tx, None)?))
     });
     let w = Arc::clone(wallet);
     table.heavy(&ETH, "fillTransaction", move |(request,): (EthCallRequest,)| {
@@ -120,12 +137,12 @@ struct Wallet {
 }
 
 impl Wallet {
-    fn send(&self, args: TxArgs) -> Result<Value, RpcError> {
+    fn send(&self, args: TxArgs, password: Option<&str>) -> Result<Value, RpcError> {
         let _held = args.nonce.is_none().then(|| self.nonces.lock());
-        self.submit(self.sign(args)?)
+        self.submit(self.sign(args, password)?)
     }
 
-    fn sign(&self, args: TxArgs) -> Result<KlaytnTx, RpcError> {
+    fn sign(&self, args: TxArgs, password: Option<&str>) -> Result<KlaytnTx, RpcError> {
         let is_typed = args.type_int.and_then(TxType::from_code).is_some_and(TxType::is_ethereum);
         let has_no_cap = args.max_priority_fee_per_gas.is_none() || args.max_fee_per_gas.is_none();
         if is_typed && args.gas_price.is_none() && has_no_cap {
@@ -133,12 +150,12 @@ impl Wallet {
         }
         let from = args.from;
         let tx = self.with_defaults(args)?.to_tx().map_err(RpcError::from_error)?;
-        self.signed(from, tx)
+        self.signed(from, tx, password)
     }
 
-    fn signed(&self, from: Address, mut tx: KlaytnTx) -> Result<KlaytnTx, RpcError> {
+    fn signed(&self, from: Address, mut tx: KlaytnTx, password: Option<&str>) -> Result<KlaytnTx, RpcError> {
         let chain_id = self.services.node.config().chain_id;
-        let signature = self.signature(from, tx.signing_hash(Some(chain_id)))?;
+        let signature = self.signature(from, tx.signing_hash(Some(chain_id)), password)?;
         match &mut tx {
             KlaytnTx::Legacy(tx) => tx.signature = signature.with_chain_id(chain_id),
             KlaytnTx::Ethereum(tx) => tx.signature = signature,
@@ -147,18 +164,18 @@ impl Wallet {
         Ok(tx)
     }
 
-    fn signature(&self, address: Address, hash: B256) -> Result<Signature, RpcError> {
-        self.services.node.wallet().sign(address, hash).map_err(|error| wallet_error(&error))
+    fn signature(&self, address: Address, hash: B256, password: Option<&str>) -> Result<Signature, RpcError> {
+        self.services.sign(address, hash, password)
     }
 
-    fn sign_as_payer(&self, args: TxArgs) -> Result<KlaytnTx, RpcError> {
+    fn sign_as_payer(&self, args: TxArgs, password: Option<&str>) -> Result<KlaytnTx, RpcError> {
         let invalid = || RpcError::failed("invalid fee payer is set");
         let tx = self.with_defaults(args)?.to_tx().map_err(RpcError::from_error)?;
         let KlaytnTx::Klaytn(mut tx) = tx else { return Err(invalid()) };
         let chain_id = self.services.node.config().chain_id;
         let hash = tx.payer_signing_hash(chain_id).ok_or_else(invalid)?;
         let Fee::Payer(payer) = &mut tx.fee else { return Err(invalid()) };
-        let signature = self.signature(payer.address, hash)?;
+        let signature = self.signature(payer.address, hash, password)?;
         payer.signatures = Signatures::new(vec![signature.with_chain_id(chain_id)]);
         Ok(KlaytnTx::Klaytn(tx))
     }
@@ -285,7 +302,7 @@ impl Wallet {
             args.gas = Some(gas.0);
         }
         let tx = args.to_tx().map_err(RpcError::from_error)?;
-        self.submit(self.signed(args.from, tx)?)
+        self.submit(self.signed(args.from, tx, None)?)
     }
 }
 
