@@ -15,12 +15,12 @@ use klay_core::{
     genesis::Genesis,
     storage::{KeyValue, Memory, Sled, StorageError},
 };
+use klay_vm::randao::{RandaoError, RevealSigner};
 use parking_lot::Mutex;
-use zeroize::Zeroizing;
 
 use crate::{
     chain::{Chain, ChainOptions, OpenError},
-    driver::{Author, Driver, DriverError, LogFolder, Parts, randao::RandaoKey},
+    driver::{Author, Driver, DriverError, LogFolder, Parts},
     metrics::Metrics,
     pool::{PoolConfig, TxPool},
 };
@@ -151,8 +151,8 @@ pub enum StartError {
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// The key gives no randomness.
-    #[error("the key is of no use for KIP-114")]
-    Randao,
+    #[error(transparent)]
+    Randao(#[from] RandaoError),
 }
 
 /// A running node. Cloning is cheap; all clones are the same node.
@@ -253,7 +253,7 @@ async fn drive(
     let author = Author {
         address: key.address(),
         rewardbase: rewardbase.unwrap_or_else(|| key.address()),
-        randao: RandaoKey::derive(&Zeroizing::new(*key.expose())).ok_or(StartError::Randao)?,
+        randao: RevealSigner::derive(key.expose())?,
         vanity: concat!("klay ", env!("CARGO_PKG_VERSION")).as_bytes().to_vec(),
         gas_limit,
         period,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use klay_core::{
     B256, ChainConfig, Rules, U256,
+    block::Header,
     governance::GovParams,
     storage::{ChainStore, StorageError, Table},
 };
@@ -183,6 +184,17 @@ impl Chain {
         let number = self.0.store.number(&hash)?;
         // A block is in the store a moment before it is announced.
         Ok(number.filter(|number| *number <= head.block.number()))
+    }
+
+    /// The header of the block at this height, without reading its body.
+    ///
+    /// # Errors
+    /// If there is no such block, or the store fails.
+    pub fn header(&self, number: u64) -> Result<Header, ChainError> {
+        if let Some(block) = self.0.recent.read().block(number) {
+            return Ok(block.header.clone());
+        }
+        self.0.store.header(number)?.filter(|_| number <= self.head().number()).ok_or(ChainError::NoBlock { number })
     }
 
     /// The receipts of the block at this height.

@@ -5,13 +5,15 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use klay_consensus::istanbul::seal;
-use klay_core::{Address, B256, Bytes, Fork, U256, block::Header};
-use klay_vm::{BlockExecutor, Disposition, TxError};
+use klay_core::{Address, Bytes, Fork, U256, block::Header};
+use klay_vm::{
+    BlockExecutor, Disposition, TxError,
+    randao::{RevealSigner, previous_mix},
+};
 
 use super::{
     finalise::{self, ExecuteError},
     proposal::{Executed, Proposal},
-    randao::{self, RandaoKey},
 };
 use crate::{Chain, SharedTx, TxPool, chain::SealedBlock};
 
@@ -28,7 +30,7 @@ pub struct Author {
     /// Where rewards go.
     pub rewardbase: Address,
     /// The key behind the block's randomness.
-    pub randao: RandaoKey,
+    pub randao: RevealSigner,
     /// Free text in the header, at most 31 bytes.
     pub vanity: Vec<u8>,
     /// Gas at which a block is full.
@@ -58,13 +60,14 @@ pub(super) fn build(
     let parent = chain.head();
     let mut header = template(chain, &parent, author)?;
     let state = chain.state_at(parent.number())?;
-    let mut executor = BlockExecutor::new(state, chain.context_of(&header, author.address));
+    let mut executor = BlockExecutor::new(state.clone(), chain.context_of(&header, author.address));
     executor.begin(parent.hash)?;
-    let transactions = fill(&mut executor, pool, author, deadline);
+    let max_blobs = chain.config().blob_config(header.number).map_or(0, |blobs| blobs.max);
+    let transactions = fill(&mut executor, pool, author, max_blobs, deadline);
     if transactions.is_empty() && !empty {
         return Ok(None);
     }
-    let result = finalise::finish(chain, executor, &header, &transactions)?;
+    let result = finalise::finish(chain, executor, &header, &state)?;
     let params = chain.params_at(header.number);
     header.state_root = result.state.root();
     header.gas_used = result.gas_used;
@@ -94,11 +97,9 @@ fn template(chain: &Chain, parent: &SealedBlock, author: &Author) -> Result<Head
         ..Header::default()
     };
     if rules.has(Fork::Randao) {
-        let reveal = author.randao.reveal(number);
-        let previous =
-            parent.header.mix_hash.as_ref().and_then(|mix| B256::try_from(mix.as_ref()).ok()).unwrap_or_default();
-        header.mix_hash = Some(Bytes::copy_from_slice(randao::mix(previous, &reveal).as_slice()));
+        let (reveal, mix) = author.randao.fields(number, previous_mix(chain.config(), &parent.header));
         header.random_reveal = Some(Bytes::copy_from_slice(&reveal));
+        header.mix_hash = Some(Bytes::copy_from_slice(mix.as_slice()));
     }
     if let Some(blobs) = chain.config().blob_config(number) {
         header.blob_gas_used = Some(0);
@@ -118,18 +119,30 @@ fn time_after(parent: &Header, period: u64) -> (u64, u8) {
     }
 }
 
-fn fill(executor: &mut BlockExecutor, pool: &TxPool, author: &Author, deadline: Instant) -> Vec<SharedTx> {
+fn fill(
+    executor: &mut BlockExecutor,
+    pool: &TxPool,
+    author: &Author,
+    mut blobs: u64,
+    deadline: Instant,
+) -> Vec<SharedTx> {
     let mut transactions = Vec::new();
     let mut room = MAX_BLOCK_SIZE - HEADER_ROOM;
     let mut best = pool.best();
     while executor.gas_used() < author.gas_limit && Instant::now() < deadline {
         let Some(tx) = best.next() else { break };
-        if tx.encoded().len() > room {
+        let (size, carried) = (tx.encoded().len(), tx.view().blob_hashes.len() as u64);
+        if size > room {
             break;
+        }
+        if carried > blobs {
+            best.skip_account(tx.sender());
+            continue;
         }
         match executor.execute(&tx) {
             Ok(_) => {
-                room -= tx.encoded().len();
+                room -= size;
+                blobs -= carried;
                 transactions.push(tx);
             }
             Err(error) => set_aside(&error, &tx, pool, &mut best),

@@ -1,13 +1,18 @@
-//! The end of a block: rewards, the state root, and what the header says about it all.
+//! The end of a block: rewards and other writes of the node itself, the state root, and executing stored blocks again.
 //!
 //! Source: spec 30, sections 1.6 and 6.
 
 use klay_core::{
-    Fork, U256,
-    block::{Header, Receipt, price},
-    governance::ProposerPolicy,
+    Fork,
+    block::{Header, Receipt},
+    governance::{GovParams, ProposerPolicy},
 };
-use klay_vm::{BlockExecutor, BlockResult, State, StateError, TxError};
+use klay_vm::{
+    BlockExecutor, BlockResult, State, StateError, TxError,
+    finalize::{FinalizeContext, FinalizeError, finalize},
+    reward::{StakingInfo, staking_source},
+    system::{SystemError, View, staking_info},
+};
 
 use crate::{Chain, SharedTx, chain::SealedBlock};
 
@@ -24,6 +29,12 @@ pub enum ExecuteError {
     /// The chain cannot be read.
     #[error(transparent)]
     Chain(#[from] crate::chain::ChainError),
+    /// The end of the block.
+    #[error(transparent)]
+    Finalize(#[from] FinalizeError),
+    /// The stakes cannot be read.
+    #[error(transparent)]
+    Staking(#[from] SystemError),
     /// A transaction of a stored block is refused.
     #[error("transaction {index}: {source}")]
     Transaction {
@@ -42,40 +53,38 @@ pub enum ExecuteError {
     },
 }
 
-/// Pays the rewards of the block and computes its state root.
+/// Does what the node itself does at the end of a block, and computes the state root. `base` is the state behind the
+/// parent.
 pub(super) fn finish(
     chain: &Chain,
     mut executor: BlockExecutor,
     header: &Header,
-    transactions: &[SharedTx],
+    base: &State,
 ) -> Result<BlockResult, ExecuteError> {
-    let reward = simple_reward(chain, header, transactions, &executor);
-    if !reward.is_zero() {
-        executor.credit(header.rewardbase, reward)?;
-    }
+    let number = header.number;
+    let parent = chain.header(number.saturating_sub(1))?;
+    let params = chain.params_at(number);
+    let context = FinalizeContext {
+        header,
+        config: chain.config(),
+        params: &params,
+        staking: &staking(chain, number, &params)?,
+        parent: View { state: base, header: &parent, config: chain.config() },
+        credit_v2: None,
+    };
+    finalize(&mut executor, context)?;
     Ok(executor.finish()?)
 }
 
-/// What the rewardbase gets under every policy but weighted random: what is minted, and the fees less what is burnt.
-fn simple_reward(chain: &Chain, header: &Header, transactions: &[SharedTx], executor: &BlockExecutor) -> U256 {
-    let (rules, params) = (chain.rules_at(header.number), chain.params_at(header.number));
-    debug_assert!(params.policy != ProposerPolicy::WeightedRandom);
-    if !params.deferred_tx_fee {
-        return params.minting_amount;
+/// Who has staked, where rewards depend on it.
+fn staking(chain: &Chain, number: u64, params: &GovParams) -> Result<StakingInfo, ExecuteError> {
+    let is_kaia = chain.rules_at(number).has(Fork::Kaia);
+    let source = staking_source(number, params.staking_update_interval, is_kaia);
+    if params.policy != ProposerPolicy::WeightedRandom {
+        return Ok(StakingInfo::empty(source));
     }
-    let gas = U256::from(executor.gas_used());
-    let Some(base_fee) = header.base_fee else {
-        return params.minting_amount + gas * U256::from(params.unit_price);
-    };
-    let mut fees = gas * base_fee;
-    if rules.has(Fork::Kaia) {
-        for (tx, receipt) in transactions.iter().zip(executor.receipts()) {
-            let view = tx.view();
-            fees += U256::from(receipt.gas_used) * price::effective_tip(base_fee, view.fee_cap, view.tip_cap);
-        }
-    }
-    let burnt = fees / U256::from(2);
-    params.minting_amount + (fees - burnt)
+    let (state, header) = (chain.state_at(source)?, chain.header(source)?);
+    Ok(staking_info(View { state: &state, header: &header, config: chain.config() })?)
 }
 
 /// Executes a block of the store again, over the state behind its parent.
@@ -83,12 +92,12 @@ fn simple_reward(chain: &Chain, header: &Header, transactions: &[SharedTx], exec
 /// # Errors
 /// If a transaction is refused or the state root is another one: the store is damaged, or the rules have changed.
 pub(crate) fn replay(chain: &Chain, block: &SealedBlock, state: State) -> Result<BlockResult, ExecuteError> {
-    let mut executor = BlockExecutor::new(state, chain.context_of(&block.header, block.proposer));
+    let mut executor = BlockExecutor::new(state.clone(), chain.context_of(&block.header, block.proposer));
     executor.begin(block.header.parent_hash)?;
     for (index, tx) in block.transactions.iter().enumerate() {
         executor.execute(tx).map_err(|source| ExecuteError::Transaction { index, source })?;
     }
-    let result = finish(chain, executor, &block.header, &block.transactions)?;
+    let result = finish(chain, executor, &block.header, &state)?;
     match (block.header.state_root, result.state.root()) {
         (expected, got) if expected != got => Err(ExecuteError::StateRoot { expected, got }),
         _ => Ok(result),

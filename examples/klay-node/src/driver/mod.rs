@@ -8,7 +8,6 @@ mod app;
 mod build;
 mod finalise;
 mod proposal;
-pub mod randao;
 
 use std::{io, path::PathBuf, sync::Arc};
 
