@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -102,7 +103,8 @@ impl Dev {
             limits,
             ..ServerConfig::default()
         };
-        let server = Server::start(server, rpc::table(services.clone()), NodeTopics::new(services)).await?;
+        let table = rpc::table(&services);
+        let server = Server::start(server, table, Arc::new(NodeTopics::new(services))).await?;
         self.greet(&accounts, &node, &server);
         wait_for_the_end().await?;
         tracing::info!("stopping");
@@ -114,8 +116,7 @@ impl Dev {
     fn genesis(&self, accounts: &DevAccounts) -> Result<Genesis, Box<dyn std::error::Error>> {
         let Some(file) = &self.genesis else { return Ok(accounts.genesis(self.chain_id)?) };
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let genesis: Genesis =
-            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        let genesis: Genesis = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
         Ok(accounts.sealed_by_authority(genesis)?.prepared()?)
     }
 

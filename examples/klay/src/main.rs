@@ -3,6 +3,7 @@
 //! Standard output carries results only; progress and logs go to standard error. The exit code is 0 only on success.
 
 mod cli;
+mod dev;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ struct Klay {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Run a chain on this machine.
+    Dev(dev::Dev),
     /// Decode, sign and send transactions.
     #[command(subcommand)]
     Tx(cli::tx::Tx),
@@ -34,6 +37,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Klay::parse().command {
+        Command::Dev(command) => command.run(),
         Command::Tx(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Account(command) => command.run(),
