@@ -8,7 +8,7 @@
 //! | minted | nothing, so that balances change by transactions and fees alone |
 //! | proposer policy | round robin over one validator; no staking contracts |
 //! | list roots | Merkle Patricia trie, as on the public networks today |
-//! | contracts | the history contract of EIP-2935 |
+//! | contracts | the history contract of EIP-2935; Registry (0x401) and KIP-113 keys of the authority (0x403) |
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,6 +25,7 @@ use klay_core::{
     genesis::{Genesis, GenesisAccount, GenesisError},
     units::KLAY,
 };
+use klay_vm::{randao::RevealSigner, system::fix_bls_keys};
 
 use crate::node::NodeWallet;
 
@@ -81,8 +82,15 @@ impl DevAccounts {
         let funded = |key: &SecretKey| (key.address(), GenesisAccount { balance, ..GenesisAccount::default() });
         let mut alloc: BTreeMap<_, _> = self.keys.iter().map(funded).collect();
         alloc.insert(HISTORY, GenesisAccount { nonce: 1, code: HISTORY_CODE, ..GenesisAccount::default() });
-        let genesis = Genesis::new(ChainConfig::all_forks(chain_id), vec![self.authority.address()]);
-        Genesis { timestamp: GENESIS_TIME, alloc, ..genesis }.prepared()
+        let mut genesis = Genesis::new(ChainConfig::all_forks(chain_id), vec![self.authority.address()]);
+        genesis.timestamp = GENESIS_TIME;
+        genesis.alloc = alloc;
+        if let Ok(randao) = RevealSigner::derive(self.authority.expose()) {
+            let key = Bytes::copy_from_slice(&randao.public_key());
+            let proof = Bytes::copy_from_slice(&randao.proof());
+            fix_bls_keys(&mut genesis, &[(self.authority.address(), key, proof)]);
+        }
+        genesis.prepared()
     }
 
     /// `genesis` with the authority as its only validator, unless it already is, and with funds for the accounts that
