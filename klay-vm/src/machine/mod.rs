@@ -1,6 +1,6 @@
 //! The machine: revm's interpreter with Klaytn's frames, precompiled contracts and computation cost.
 //!
-//! [`Klvm`] wraps revm's `Evm`. It changes what happens when a frame begins ([`call`], `create`) and ends
+//! [`Klvm`] wraps revm's `Evm`. It changes what happens when a frame begins (`call`, `create`) and ends
 //! (`create`), counts computation cost while instructions run (`meter`), and replaces a few instructions
 //! (`instructions`).
 //!
