@@ -19,7 +19,7 @@ use revm::{
     primitives::Address,
 };
 
-use super::KlvmContext;
+use super::{KlvmContext, ranges};
 use crate::spec::Level;
 
 type Ictx<'a> = InstructionContext<'a, KlvmContext, EthInterpreter>;
@@ -50,6 +50,9 @@ pub(super) fn instructions(level: Level, ethereum: bool) -> EthInstructions<EthI
             instructions.insert_instruction(code, instruction, table.static_gas[usize::from(code)]);
         }
     };
+    for (code, instruction) in ranges::instructions() {
+        put(code, instruction);
+    }
     put(GASPRICE, Instruction::new(gas_price));
     put(BASEFEE, Instruction::new(base_fee));
     put(BLOBBASEFEE, Instruction::new(blob_base_fee));

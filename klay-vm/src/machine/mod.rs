@@ -12,6 +12,7 @@ mod halt;
 mod inspect;
 mod instructions;
 mod meter;
+mod ranges;
 mod tx;
 
 use klay_accounts::AccountKey;
