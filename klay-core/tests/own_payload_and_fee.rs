@@ -178,11 +178,11 @@ fn check<F: FeeMode, P: PayloadType>(tx: klay_core::Tx<F, P>) {
     assert_eq!(tx.recover_senders(1001).unwrap(), vec![key.public_key()]);
 }
 
-fn vote() -> Vote {
+const fn vote() -> Vote {
     Vote::Vote { ballot: 7, choice: Bytes::from_static(b"yes") }
 }
 
-fn treasury() -> Treasury {
+const fn treasury() -> Treasury {
     Treasury::Treasury { account: Address::repeat_byte(3), none: Signatures::EMPTY }
 }
 

@@ -9,6 +9,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use common::{bytes, hash, keys, sets, signatures, signers, text, transaction, u64, uint};
 use klay_core::{
     FeeRatio, PublicKey, Rules,
+    block::ListRoot,
     codec::Reader,
     config::Fork,
     keccak256,
@@ -289,6 +290,32 @@ fn transactions_are_spliced_into_a_body() {
                 assert_eq!(KlaytnTx::decode_item(&mut at.clone()).as_ref(), Ok(tx.tx()));
             }
             items.end("transactions").unwrap();
+        }
+    }
+}
+
+#[test]
+fn list_roots_are_taken_over_the_wire_form() {
+    let check = |expected: &Value, items: &[Vec<u8>]| {
+        for (name, list_root) in
+            [("orig", ListRoot::Original), ("simple", ListRoot::Simple), ("concat", ListRoot::Concat)]
+        {
+            assert_eq!(list_root.root(items), hash(&expected[name]), "{name} of {}", items.len());
+        }
+    };
+    for set in sets() {
+        let vectors = set["vectors"].as_array().unwrap().iter();
+        let small = |v: &&Value| text(&v["name"]).starts_with("docs/") && text(&v["raw"]).len() - 2 < 1200;
+        let docs: Vec<_> = vectors.filter(small).map(|vector| transaction(vector).encode()).collect();
+        for case in set["aux"]["listRoots"]["cases"].as_array().unwrap() {
+            let count = case["count"].as_u64().unwrap() as usize;
+            check(case, &docs.iter().cycle().take(count).cloned().collect::<Vec<_>>());
+        }
+        for block in set["aux"]["blocks"]["cases"].as_array().unwrap() {
+            if let Some(expected) = block.get("allRoots") {
+                let raws = block["transactions"].as_array().unwrap().iter();
+                check(expected, &raws.map(|raw| KlaytnTx::decode(&bytes(raw)).unwrap().encode()).collect::<Vec<_>>());
+            }
         }
     }
 }

@@ -318,7 +318,7 @@ fn the_zero_address_is_a_recipient_on_the_wire_and_none_in_reports() {
     }
 }
 
-fn payload_has_no_recipient(payload: &Payload) -> bool {
+const fn payload_has_no_recipient(payload: &Payload) -> bool {
     use Payload::{AccountUpdate, Cancel, ChainDataAnchoring, ContractDeploy};
     matches!(payload, AccountUpdate(_) | Cancel(_) | ChainDataAnchoring(_) | ContractDeploy(_))
 }

@@ -239,7 +239,7 @@ impl<F: FeeMode, P: PayloadType> RecoveredTx<F, P> {
     }
 }
 
-fn has_sidecar<F, P>(tx: &TxEnvelope<F, P>) -> bool {
+const fn has_sidecar<F, P>(tx: &TxEnvelope<F, P>) -> bool {
     matches!(tx, TxEnvelope::Ethereum(tx) if tx.sidecar.is_some())
 }
 

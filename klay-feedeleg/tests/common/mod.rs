@@ -55,7 +55,7 @@ impl Key {
         Self(text(value).parse::<B256>().unwrap().0)
     }
 
-    pub(crate) fn from_seed(seed: u8) -> Self {
+    pub(crate) const fn from_seed(seed: u8) -> Self {
         Self([seed; 32])
     }
 

@@ -108,6 +108,6 @@ fn check_point(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
 }
 
 /// The reference client gives one text for every way in which a key is malformed; the offset tells where.
-fn unserializable(error: DecodeError) -> DecodeError {
+const fn unserializable(error: DecodeError) -> DecodeError {
     DecodeError::new(error.field, error.offset, DecodeErrorKind::UnserializableKey)
 }
