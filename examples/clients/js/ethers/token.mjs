@@ -43,7 +43,7 @@ await check("ethers receives a transfer's event by subscription", async () => {
   const socket = new WebSocketProvider(WS);
   const live = new Contract(await token.getAddress(), abi, socket);
   const to = Wallet.createRandom().address;
-  const event = new Promise((resolve) => live.on(live.filters.Transfer(null, to), (from, into, value) => resolve(value)));
+  const event = new Promise((resolve) => live.on(live.filters.Transfer(null, to), ({ args }) => resolve(args.value)));
   await new Promise((resolve) => setTimeout(resolve, 500));
   await (await token.transfer(to, 9n)).wait();
   assert.equal(await event, 9n);
