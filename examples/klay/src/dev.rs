@@ -16,6 +16,7 @@ use klay_node::{
     chain::ChainOptions,
     dev::{self, DevAccounts},
     node::{Authority, Data},
+    pool::PoolConfig,
     rpc::{self, Limits, NodeTopics, Server, ServerConfig, Services},
 };
 use tracing_subscriber::EnvFilter;
@@ -88,6 +89,8 @@ impl Dev {
         let config = NodeConfig {
             data: self.data()?,
             chain: if self.archive { ChainOptions::archive() } else { ChainOptions::default() },
+            // Public nodes keep anchoring to their own bridge; here every type is for everyone to try.
+            pool: PoolConfig { allow_anchoring: true, ..PoolConfig::default() },
             authority: Some(self.authority(&accounts)?),
             wallet: accounts.wallet(),
             ..NodeConfig::new(genesis)
