@@ -56,7 +56,8 @@ fn the_fee_is_a_gift_but_the_value_is_not() {
 
 #[test]
 fn reverts_and_failures_are_outcomes() {
-    let revert = asm().push(U256::from(5)).push(U256::ZERO).op(&[0x52]).push(U256::from(32)).push(U256::ZERO).op(&[0xfd]);
+    let revert =
+        asm().push(U256::from(5)).push(U256::ZERO).op(&[0x52]).push(U256::from(32)).push(U256::ZERO).op(&[0xfd]);
     let (state, to) = deployed(&[revert.0, vec![0xfe]]);
     let outcome = call(&state, &osaka(), &request(to[0])).unwrap();
     assert!(outcome.is_revert() && outcome.output.len() == 32);
@@ -78,7 +79,7 @@ fn there_is_no_cost_limit_but_a_deadline() {
 #[test]
 fn overrides_replace_parts_of_the_state() {
     let load = asm().push(U256::ONE).op(&[0x54]).op(&RETURN_WORD).0;
-    let (state, to) = deployed(&[load.clone()]);
+    let (state, to) = deployed(std::slice::from_ref(&load));
     let word = |n: u64| B256::from(U256::from(n));
     let ask = |target, with: AccountOverride| {
         let overrides = BTreeMap::from([(target, with)]);
@@ -96,7 +97,8 @@ fn overrides_replace_parts_of_the_state() {
 
 #[test]
 fn an_estimate_is_the_least_gas_that_suffices() {
-    let (state, to) = deployed(&[asm().push(U256::from(7)).store(0).stop(), vec![0xfe], asm().op(&[0x5b, 0x60, 0, 0x56]).0]);
+    let (state, to) =
+        deployed(&[asm().push(U256::from(7)).store(0).stop(), vec![0xfe], asm().op(&[0x5b, 0x60, 0, 0x56]).0]);
     let Estimate::Gas(gas) = estimate_gas(&state, &osaka(), &request(to[0]), 500_000_000).unwrap() else {
         panic!("succeeds")
     };

@@ -104,11 +104,14 @@ fn a_call_to_a_reserved_address_fails_and_gives_the_gas_back() {
     for (target, value) in [(number(0x200), 0), (number(0x200), 1), (number(0x04), 1)] {
         let code = asm().measured(0, |asm| asm.call(target, value, 0).store(1)).stop();
         let contract = kit.deploy(&code);
-        kit.send(1, klay_core::tx::payload::ContractExecution {
-            to: contract,
-            value: U256::from(10),
-            input: Default::default(),
-        })
+        kit.send(
+            1,
+            klay_core::tx::payload::ContractExecution {
+                to: contract,
+                value: U256::from(10),
+                input: Default::default(),
+            },
+        )
         .unwrap();
         assert_eq!(kit.storage(contract, 1), U256::ZERO);
         // 100 or 2600 for the access, 9000 for value and 25000 for an account that is not there are paid; the

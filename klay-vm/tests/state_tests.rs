@@ -1,19 +1,22 @@
 //! Public state tests, case by case as the list beside them says.
 //!
-//! A small sample comes with the crate. The whole packs are run where they are found unpacked:
+//! A sample comes with the crate. The whole packs are unpacked and run by
 //!
 //! ```text
-//! KLAY_STATE_TESTS=DIR cargo test --release -p klay-vm --features statetest --test state_tests
+//! cargo test --release -p klay-vm --features statetest --test state_tests
 //! ```
 //!
-//! `DIR` holds any number of directories with an `EXPECTED.tsv`.
+//! where the shared vectors are found, and from `KLAY_STATE_TESTS`, a directory of directories with an `EXPECTED.tsv`.
 #![cfg(feature = "statetest")]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -21,13 +24,13 @@ use std::{
     thread,
 };
 
-use klay_vm::statetest::{Verdict, run_file};
+use klay_vm::statetest::{Case, Verdict, run_file};
 
 /// What is expected of each case of a file: fork, index, expectation.
 type Expectations = BTreeMap<(String, String, usize), String>;
 
-fn expectations(root: &Path) -> BTreeMap<String, Expectations> {
-    let list = fs::read_to_string(root.join("EXPECTED.tsv")).unwrap();
+fn expectations(list: &Path) -> BTreeMap<String, Expectations> {
+    let list = fs::read_to_string(list).unwrap();
     let mut files: BTreeMap<String, Expectations> = BTreeMap::new();
     for line in list.lines().skip(1) {
         let fields: Vec<_> = line.split('\t').collect();
@@ -41,55 +44,89 @@ fn expectations(root: &Path) -> BTreeMap<String, Expectations> {
     files
 }
 
-/// Runs a directory with its list on all cores; gives the number of cases and what is not as the list says.
+/// The cases of one file that do not end as the list says, and how many there are.
+fn run(file: &str, json: &str, expected: &Expectations) -> (usize, Vec<String>) {
+    let cases = run_file(file, json, None).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let count = cases.len();
+    let is_wrong = |case: &Case| {
+        let key = (case.test.clone(), case.fork.clone(), case.index);
+        let passes = case.verdict == Verdict::Pass;
+        expected.get(&key).is_none_or(|expectation| (expectation == "pass") != passes)
+    };
+    let wrong = cases.iter().filter(|case| is_wrong(case));
+    (count, wrong.map(|case| format!("{file} {} {}: {:?}", case.fork, case.index, case.verdict)).collect())
+}
+
+/// Runs a directory with its list on all cores.
 fn run_pack(root: &Path) -> (usize, Vec<String>) {
-    let files: Vec<_> = expectations(root).into_iter().collect();
+    let files: Vec<_> = expectations(&root.join("EXPECTED.tsv")).into_iter().collect();
     let next = AtomicUsize::new(0);
-    let count = AtomicUsize::new(0);
-    let wrong = Mutex::new(Vec::new());
+    let total = Mutex::new((0, Vec::new()));
     let work = || {
         while let Some((file, expected)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let json = fs::read_to_string(root.join(file)).unwrap();
-            let cases = run_file(file, &json, None).unwrap_or_else(|error| panic!("{file}: {error}"));
-            count.fetch_add(cases.len(), Ordering::Relaxed);
-            for case in cases {
-                let key = (case.test.clone(), case.fork.clone(), case.index);
-                let expectation = expected.get(&key).map_or("not listed", String::as_str);
-                let is_right = match expectation {
-                    "pass" => case.verdict == Verdict::Pass,
-                    "not listed" => false,
-                    _ => case.verdict != Verdict::Pass,
-                };
-                if !is_right {
-                    let line = format!("{file} {} {}: {expectation}, but {:?}", case.fork, case.index, case.verdict);
-                    wrong.lock().unwrap().push(line);
-                }
-            }
+            let (count, wrong) = run(file, &json, expected);
+            let mut total = total.lock().unwrap();
+            total.0 += count;
+            total.1.extend(wrong);
         }
     };
     thread::scope(|scope| {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..cores {
-            thread::Builder::new().stack_size(64 << 20).spawn_scoped(scope, work).unwrap();
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
         }
     });
-    (count.into_inner(), wrong.into_inner().unwrap())
+    total.into_inner().unwrap()
+}
+
+/// Unpacks the shared packs, where they are found.
+fn unpacked() -> Vec<PathBuf> {
+    let mut roots = Vec::new();
+    for name in ["state-tests", "state-tests-ethereum"] {
+        let archive = common::shared_dir().join(format!("{name}.tar.gz"));
+        if !archive.exists() {
+            println!("{} is not there", archive.display());
+            continue;
+        }
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&root).unwrap();
+        let status = Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&root).status().unwrap();
+        assert!(status.success());
+        roots.push(root);
+    }
+    roots
+}
+
+#[test]
+fn every_case_of_the_sample_ends_as_its_list_says() {
+    let expected = expectations(&common::vectors().join("state_tests.tsv"));
+    let files = common::vector("state_tests.json");
+    let mut wrong = Vec::new();
+    for (file, tests) in files.as_object().unwrap() {
+        wrong.extend(run(file, &tests.to_string(), &expected[file]).1);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn every_case_of_the_packs_ends_as_its_list_says() {
-    let Some(root) = std::env::var_os("KLAY_STATE_TESTS").map(PathBuf::from) else {
-        eprintln!("KLAY_STATE_TESTS is not set: only the sample is run");
+    if cfg!(debug_assertions) {
+        println!("without optimisation only the sample is run");
         return;
-    };
-    let mut packs: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    packs.retain(|path| path.join("EXPECTED.tsv").exists());
-    assert!(!packs.is_empty(), "no EXPECTED.tsv below {}", root.display());
+    }
+    let mut packs = unpacked();
+    if let Some(root) = std::env::var_os("KLAY_STATE_TESTS") {
+        packs.extend(fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()));
+    }
     let mut all = Vec::new();
     for pack in packs {
+        if !pack.join("EXPECTED.tsv").exists() {
+            println!("{} has no list", pack.display());
+            continue;
+        }
         let (count, wrong) = run_pack(&pack);
-        eprintln!("{}: {count} cases, {} not as listed", pack.display(), wrong.len());
+        println!("{}: {count} cases, {} not as listed", pack.display(), wrong.len());
         all.extend(wrong);
     }
-    assert!(all.is_empty(), "{} cases:\n{}", all.len(), all[..all.len().min(60)].join("\n"));
+    assert!(all.is_empty(), "{} cases:\n{}", all.len(), all.join("\n"));
 }

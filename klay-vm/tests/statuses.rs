@@ -34,13 +34,24 @@ fn failures_of_the_outermost_frame_have_their_codes() {
         ("undefined opcode", asm().op(&[0x0c]).0, (0x02, true)),
         ("stack underflow", asm().op(&[0x01]).0, (0x02, true)),
         ("bad jump", asm().push(U256::from(3)).op(&[0x56]).0, (0x02, true)),
-        ("return data out of bounds", asm().push(U256::from(1)).push(U256::ZERO).push(U256::ZERO).op(&[0x3e]).0, (0x02, true)),
+        (
+            "return data out of bounds",
+            asm().push(U256::from(1)).push(U256::ZERO).push(U256::ZERO).op(&[0x3e]).0,
+            (0x02, true),
+        ),
         ("memory offset beyond 64 bits", asm().push(max).op(&[0x51]).0, (0x02, true)),
         ("memory range beyond 64 bits", asm().push(U256::from(u64::MAX - 5)).op(&[0x51]).0, (0x02, true)),
         ("memory nobody can pay", asm().push(U256::from(1u64 << 40)).op(&[0x51]).0, (0x07, true)),
-        ("copy range beyond 64 bits",
-         asm().push(U256::from(100)).push(U256::ZERO).push(U256::from(u64::MAX - 5)).op(&[0x37]).0, (0x02, true)),
-        ("copy nobody can pay", asm().push(U256::from(1u64 << 40)).push(U256::ZERO).push(U256::ZERO).op(&[0x37]).0, (0x07, true)),
+        (
+            "copy range beyond 64 bits",
+            asm().push(U256::from(100)).push(U256::ZERO).push(U256::from(u64::MAX - 5)).op(&[0x37]).0,
+            (0x02, true),
+        ),
+        (
+            "copy nobody can pay",
+            asm().push(U256::from(1u64 << 40)).push(U256::ZERO).push(U256::ZERO).op(&[0x37]).0,
+            (0x07, true),
+        ),
         ("revert", asm().push(U256::ZERO).push(U256::ZERO).op(&[0xfd]).0, (0x09, false)),
         ("endless loop", asm().op(&[0x5b, 0x60, 0, 0x56]).0, (0x07, true)),
     ];

@@ -51,7 +51,7 @@ pub(super) fn before(
 }
 
 /// The result of a creation that ended before it began.
-pub(super) fn ended(inputs: &CreateInputs, result: InstructionResult) -> FrameResult {
+pub(super) const fn ended(inputs: &CreateInputs, result: InstructionResult) -> FrameResult {
     let result = InterpreterResult::new(result, Bytes::new(), Gas::new(inputs.gas_limit()));
     FrameResult::Create(CreateOutcome::new(result, None))
 }

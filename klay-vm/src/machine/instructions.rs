@@ -117,7 +117,7 @@ fn code_hash_at_one_price(ctx: Ictx<'_>) -> InstructionExecResult {
 }
 
 /// A code hash as a word; an absent account has that of no code.
-fn word(hash: B256) -> U256 {
+const fn word(hash: B256) -> U256 {
     U256::from_be_bytes(hash.0)
 }
 

@@ -58,7 +58,7 @@ pub struct Meter {
 impl Meter {
     /// A meter for a transaction with this much gas under the level's own limit. It counts only if the limit can be
     /// reached or `counts`.
-    pub(crate) fn limited(level: Level, gas_limit: u64, counts: bool) -> Self {
+    pub(crate) const fn limited(level: Level, gas_limit: u64, counts: bool) -> Self {
         let limit = level.computation_cost_limit();
         let is_on = counts || gas_limit > level.unmetered_gas();
         Self { sum: 0, limit, threshold: limit, is_on, deadline: None }

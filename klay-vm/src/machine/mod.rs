@@ -115,7 +115,7 @@ impl<INSP> Klvm<INSP> {
     }
 
     /// The accounts of the block.
-    pub(crate) fn world(&mut self) -> &mut World {
+    pub(crate) const fn world(&mut self) -> &mut World {
         &mut self.0.ctx.journaled_state.database
     }
 

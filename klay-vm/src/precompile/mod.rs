@@ -70,7 +70,7 @@ pub(crate) const LAST_RESERVED: u16 = 0x3ff;
 pub(crate) fn reserved(address: Address) -> Option<u16> {
     let (head, tail) = address.0.split_at(18);
     let number = u16::from_be_bytes([tail[0], tail[1]]);
-    (number >= 1 && number <= LAST_RESERVED && head.iter().all(|b| *b == 0)).then_some(number)
+    ((1..=LAST_RESERVED).contains(&number) && head.iter().all(|b| *b == 0)).then_some(number)
 }
 
 impl PrecompileSet {

@@ -18,7 +18,10 @@ use serde_json::Value;
 
 use super::{
     Case, FixtureError, Mismatch, Verdict,
-    fixture::{Allocation, address, allocations, bytes, hash_of, list, member, number, number_if, number_of, small, small_of, text},
+    fixture::{
+        Allocation, address, allocations, bytes, hash_of, list, member, number, number_if, number_of, small, small_of,
+        text,
+    },
 };
 use crate::{
     env::{BlockContext, BlockHashes},
@@ -159,11 +162,11 @@ fn execute(test: &Value, post: &Value, suite: Suite, rules: Rules) -> Result<Ver
         Suite::Klaytn => state.root(),
         Suite::Ethereum => ethereum_root(&state)?,
     };
-    let compared = Mismatch::compare("state root", hash_of(post, "hash")?, root)
-        .and_then(|()| match post.get("logs") {
-            Some(_) => hash_of(post, "logs").map_or(Ok(()), |logs_hash| {
-                Mismatch::compare("logs", logs_hash, hash_logs(&logs))
-            }),
+    let compared =
+        Mismatch::compare("state root", hash_of(post, "hash")?, root).and_then(|()| match post.get("logs") {
+            Some(_) => {
+                hash_of(post, "logs").map_or(Ok(()), |logs_hash| Mismatch::compare("logs", logs_hash, hash_logs(&logs)))
+            }
             None => Ok(()),
         });
     Ok(match compared {
@@ -186,12 +189,7 @@ impl From<crate::StateError> for Refused {
     }
 }
 
-fn apply(
-    tx: &Transaction,
-    block: &BlockContext,
-    state: State,
-    suite: Suite,
-) -> Result<(State, Vec<Log>), Refused> {
+fn apply(tx: &Transaction, block: &BlockContext, state: State, suite: Suite) -> Result<(State, Vec<Log>), Refused> {
     let level = Level::of(block.rules);
     let base_fee = block.base_fee.unwrap_or_default();
     let gas_price = match suite {
@@ -217,9 +215,8 @@ fn apply(
     check_lists(tx, block)?;
     let blob_gas = U256::from(GAS_PER_BLOB) * U256::from(tx.blob_hashes.len());
     let limit = U256::from(tx.gas_limit);
-    let amount = |price: U256, blob_price: U256| {
-        price.checked_mul(limit)?.checked_add(blob_price.checked_mul(blob_gas)?)
-    };
+    let amount =
+        |price: U256, blob_price: U256| price.checked_mul(limit)?.checked_add(blob_price.checked_mul(blob_gas)?);
     let fee = amount(gas_price, block.blob_base_fee).filter(|fee| *fee <= balance);
     let fee = fee.ok_or(Refused::Message)?;
     if block.rules.has(Fork::Osaka) {
@@ -462,7 +459,7 @@ fn pre_state(
         let delegates = level.is_since(Level::Prague)
             && suite == Suite::Ethereum
             && (account.code.is_empty() || (account.code.len() == 23 && account.code.starts_with(&[0xef, 1, 0])));
-        let is_contract = !delegates && !(account.code.is_empty() && account.storage.is_empty());
+        let is_contract = !delegates && (!account.code.is_empty() || !account.storage.is_empty());
         let make = || match is_contract {
             true => StateAccount::contract(account.nonce, account.balance, program),
             false if code_hash == EMPTY_CODE_HASH => StateAccount::eoa(account.nonce, account.balance),

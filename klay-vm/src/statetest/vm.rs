@@ -39,8 +39,7 @@ impl Inspector<KlvmContext, EthInterpreter> for NoRecursion {
     fn call(&mut self, _ctx: &mut KlvmContext, inputs: &mut CallInputs) -> Option<CallOutcome> {
         self.depth += 1;
         (self.depth > 1).then(|| {
-            let result =
-                InterpreterResult::new(InstructionResult::Stop, Bytes::new(), Gas::new(inputs.gas_limit));
+            let result = InterpreterResult::new(InstructionResult::Stop, Bytes::new(), Gas::new(inputs.gas_limit));
             CallOutcome::new(result, inputs.return_memory_offset.clone())
         })
     }
@@ -86,10 +85,10 @@ fn execute(test: &Value) -> Result<Result<(), Mismatch>, FixtureError> {
     ctx.tx.caller = address(text(exec, "origin")?)?;
     ctx.tx.gas_price = number_of(exec, "gasPrice")?;
     ctx.tx.kind = TxKind::Call(callee);
-    let ended = prepare(ctx, caller, callee)
-        .and_then(|()| klvm.inspect(call(caller, callee, code, bytes(text(exec, "data")?)?, value, gas)).map_err(|_| {
-            FixtureError::Shape("machine")
-        }))?;
+    let ended = prepare(ctx, caller, callee).and_then(|()| {
+        klvm.inspect(call(caller, callee, code, bytes(text(exec, "data")?)?, value, gas))
+            .map_err(|_| FixtureError::Shape("machine"))
+    })?;
     let result = ended.instruction_result();
     let left = if result.is_ok_or_revert() { ended.gas().remaining() } else { 0 };
     let logs = core::mem::take(&mut klvm.0.ctx.journaled_state.inner.logs);
@@ -110,11 +109,7 @@ fn execute(test: &Value) -> Result<Result<(), Mismatch>, FixtureError> {
     Ok(compared)
 }
 
-fn prepare(
-    ctx: &mut KlvmContext,
-    caller: klay_core::Address,
-    callee: klay_core::Address,
-) -> Result<(), FixtureError> {
+fn prepare(ctx: &mut KlvmContext, caller: klay_core::Address, callee: klay_core::Address) -> Result<(), FixtureError> {
     for address in [caller, callee] {
         ctx.journaled_state.load_account_with_code(address).map_err(|_| FixtureError::Shape("state"))?;
     }

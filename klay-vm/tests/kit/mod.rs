@@ -309,9 +309,9 @@ impl Asm {
 
     /// Writes `data` to memory at 0, byte by byte.
     pub(crate) fn memory(self, data: &[u8]) -> Self {
-        data.iter().enumerate().fold(self, |asm, (at, byte)| {
-            asm.push(U256::from(*byte)).push(U256::from(at)).op(&[0x53])
-        })
+        data.iter()
+            .enumerate()
+            .fold(self, |asm, (at, byte)| asm.push(U256::from(*byte)).push(U256::from(at)).op(&[0x53]))
     }
 
     /// CALL with memory 0..len as input, and output to memory at 0x200, at most 32 bytes.
