@@ -184,6 +184,33 @@ async fn blocks_whose_state_was_not_written_are_executed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn states_are_written_behind_the_chain_while_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = accounts().keys;
+    let chain = ChainOptions { persist_every: 3, persist_small: 0, resident_nodes: 4, ..ChainOptions::default() };
+    let lazy = || NodeConfig { chain: chain.clone(), ..config(folder(dir.path())) };
+    let node = Node::start(lazy()).await.unwrap();
+    let mut heads = node.chain().subscribe_heads();
+    for nonce in 0..20 {
+        send(&node, &transfer(&keys[0], nonce, Address::with_last_byte(nonce as u8 + 0x80).create(nonce), KLAY)).await;
+        next(&mut heads).await;
+    }
+    let root = node.chain().head().header.state_root;
+    drop((node, heads));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let node = Node::start(lazy()).await.unwrap();
+    let again = node.metrics().recoveries.value();
+    assert!(again < 12, "{again} of 20 blocks were executed again");
+    assert_eq!(node.chain().head_state().1.root(), root);
+    for nonce in 0..20 {
+        let to = Address::with_last_byte(nonce as u8 + 0x80).create(nonce);
+        assert_eq!(node.chain().head_state().1.balance(to).unwrap(), KLAY);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn data_of_another_chain_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     start(folder(dir.path())).await.stop().await;

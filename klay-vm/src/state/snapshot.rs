@@ -172,6 +172,17 @@ impl State {
         StateCommit { state: self.clone(), nodes }
     }
 
+    /// The same state without what `written` carried, an earlier state whose commit has been confirmed meanwhile.
+    ///
+    /// For chains that go on while a state is being written.
+    #[must_use]
+    pub fn without_written(&self, written: &Self) -> Self {
+        let mut pending = self.0.pending.clone();
+        pending.tries.retain(|root, _| !written.0.pending.tries.contains_key(root));
+        pending.codes.retain(|hash, _| !written.0.pending.codes.contains_key(hash));
+        self.with(self.0.accounts.clone(), pending)
+    }
+
     /// About how many nodes of the account trie are in memory.
     pub fn resident(&self) -> usize {
         self.0.accounts.resident()

@@ -2,56 +2,53 @@
 
 use std::sync::Arc;
 
-use klay_core::storage::{Batch, NewBlock, chain::put_persisted_state};
+use klay_core::storage::{Batch, NewBlock, receipts::encode_receipts};
 use klay_vm::{BlockResult, State};
 
-use super::{BlockReceipts, Chain, ChainError, Head, HeadEvent, SealedBlock, stored};
-
-/// What the store does not have of the newest state.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    blocks: u64,
-    accounts: usize,
-}
+use super::{BlockReceipts, Chain, ChainError, Head, HeadEvent, SealedBlock, persist::Plan, stored};
 
 impl Chain {
-    /// Stores a block that follows the head, with its receipts and, if it is due, its state: one batch, one sync. The
-    /// block is the head when this returns; nobody has been told yet.
+    /// Stores a block that follows the head, with its receipts: one batch, one sync. The block is the head when this
+    /// returns; nobody has been told yet.
     ///
     /// # Errors
     /// If the store fails. The chain is unchanged then.
     pub(crate) fn append(&self, block: Arc<SealedBlock>, result: &BlockResult) -> Result<Head, ChainError> {
         let mut unwritten = self.0.unwritten.lock();
-        unwritten.blocks += 1;
-        unwritten.accounts += result.changed.len();
+        let mut state = result.state.clone();
+        if let Some(written) = unwritten.written(false) {
+            state = self.lighter(state.without_written(&written));
+        }
+        unwritten.count(result.changed.len());
         let options = &self.0.options;
-        let is_due = unwritten.blocks >= options.persist_every || unwritten.accounts <= options.persist_small;
+        let plan = unwritten.plan(options.persist_every, options.persist_small);
 
         let mut batch = Batch::default();
-        let commit = is_due.then(|| {
-            let commit = result.state.commit(&mut batch);
-            put_persisted_state(&mut batch, block.number(), result.state.root());
-            commit
-        });
-        self.store_block(&block, result, batch)?;
-        let state = match commit {
-            Some(commit) => {
-                *unwritten = Unwritten::default();
-                commit.confirm()
-            }
-            None => result.state.clone(),
-        };
-        drop(unwritten);
-        Ok(self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts.clone() }), state))
+        let commit = (plan == Plan::WithBlock).then(|| Self::commit_with(block.number(), &state, &mut batch));
+        if let Err(error) = self.store_block(&block, result, batch) {
+            unwritten.uncount(result.changed.len());
+            return Err(error);
+        }
+        if let Some(commit) = commit {
+            state = self.lighter(commit.confirm());
+            unwritten.clear();
+        }
+        let head = self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts.clone() }), state);
+        if plan == Plan::Behind {
+            self.write_behind(&head, &mut unwritten);
+        }
+        Ok(head)
     }
 
     /// Takes over a block that is stored already, executed again after a crash.
     pub(super) fn resume(&self, block: Arc<SealedBlock>, result: BlockResult) {
-        let mut unwritten = self.0.unwritten.lock();
-        unwritten.blocks += 1;
-        unwritten.accounts += result.changed.len();
-        drop(unwritten);
+        self.0.unwritten.lock().count(result.changed.len());
         self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts }), result.state);
+    }
+
+    /// `state` without the parts that were not used lately, if it fills too much memory.
+    fn lighter(&self, state: State) -> State {
+        if state.resident() > self.0.options.resident_nodes { state.unload() } else { state }
     }
 
     fn store_block(&self, block: &SealedBlock, result: &BlockResult, batch: Batch) -> Result<(), ChainError> {
@@ -62,7 +59,7 @@ impl Chain {
             hash: block.hash,
             header: block.header.encode(),
             body: stored::encode_body(&block.transactions),
-            receipts: stored::encode_receipts(&result.receipts),
+            receipts: encode_receipts(&result.receipts),
             tx_hashes: &hashes,
             sender_tx_hashes: &sender_hashes,
         };
@@ -83,26 +80,5 @@ impl Chain {
     pub(crate) fn announce(&self, head: Head) {
         // Fails only when nobody listens.
         let _nobody = self.0.heads.send(HeadEvent { block: head.block, receipts: head.receipts });
-    }
-
-    /// Writes the newest state, so that the next start executes nothing again.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(crate) fn persist(&self) -> Result<(), ChainError> {
-        let mut unwritten = self.0.unwritten.lock();
-        if unwritten.blocks == 0 {
-            return Ok(());
-        }
-        let head = self.0.head.load_full();
-        let mut batch = Batch::default();
-        let commit = head.state.commit(&mut batch);
-        put_persisted_state(&mut batch, head.block.number(), head.state.root());
-        self.0.store.store().write(batch)?;
-        self.0.store.store().sync()?;
-        let state = commit.confirm();
-        self.0.head.store(Arc::new(Head { state, ..(*head).clone() }));
-        *unwritten = Unwritten::default();
-        Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod block;
 mod context;
 mod logs;
 mod open;
+mod persist;
 mod recent;
 mod stored;
 
@@ -76,11 +77,19 @@ pub struct ChainOptions {
     pub recent_blocks: usize,
     /// Most transactions in the newest blocks kept in memory (the newest block is always kept).
     pub recent_transactions: usize,
+    /// Nodes of the account trie in memory from which on those that were not used lately are dropped.
+    pub resident_nodes: usize,
 }
 
 impl Default for ChainOptions {
     fn default() -> Self {
-        Self { persist_every: 128, persist_small: 64, recent_blocks: 128, recent_transactions: 20_000 }
+        Self {
+            persist_every: 128,
+            persist_small: 64,
+            recent_blocks: 128,
+            recent_transactions: 20_000,
+            resident_nodes: 1_000_000,
+        }
     }
 }
 
@@ -105,7 +114,7 @@ struct Inner {
     params: RwLock<Params>,
     recent: RwLock<Recent>,
     loaded: Mutex<Loaded>,
-    unwritten: Mutex<append::Unwritten>,
+    unwritten: Mutex<persist::Unwritten>,
     heads: broadcast::Sender<HeadEvent>,
 }
 

@@ -1,7 +1,8 @@
 //! Opening a chain: a new one from a genesis, an old one from its store.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
+use alloy_primitives::Keccak256;
 use arc_swap::ArcSwap;
 use klay_core::{
     Address, B256,
@@ -10,8 +11,9 @@ use klay_core::{
     genesis::Genesis,
     governance::ScheduleError,
     storage::{
-        Batch, ChainStore, KeyValue, NewBlock, StorageError,
-        chain::{put_chain_config, put_persisted_state},
+        Batch, ChainStore, KeyValue, NewBlock, StorageError, Table,
+        chain::put_chain_config,
+        receipts::{decode_receipts, encode_receipts},
     },
     trie::TrieError,
 };
@@ -22,8 +24,8 @@ use tokio::sync::broadcast;
 
 use super::{
     BlockReceipts, Chain, ChainError, ChainOptions, Head, Inner, SealedBlock,
-    append::Unwritten,
     context::Params,
+    persist::Unwritten,
     recent::{Loaded, Recent},
     stored,
 };
@@ -58,8 +60,8 @@ pub enum OpenError {
     /// The store has blocks above a fork that the genesis puts elsewhere.
     #[error(transparent)]
     Forks(#[from] ForkCompatError),
-    /// The stored configuration does not parse.
-    #[error("stored chain configuration: {0}")]
+    /// The chain configuration does not parse.
+    #[error("chain configuration: {0}")]
     Config(#[from] serde_json::Error),
     /// The state of the genesis cannot be built.
     #[error(transparent)]
@@ -75,6 +77,9 @@ pub enum OpenError {
         /// Why.
         source: ExecuteError,
     },
+    /// The genesis cannot be hashed.
+    #[error("genesis: {0}")]
+    Digest(io::ErrorKind),
     /// No state is stored that the newest blocks could be executed upon.
     #[error("the store holds no state")]
     NoState,
@@ -99,16 +104,8 @@ impl Chain {
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
         let blocks = ChainStore::open(Arc::clone(&store))?;
-        let mut batch = Batch::default();
-        let header = genesis_block(genesis, &mut batch)?;
+        let header = first_header(&blocks, genesis)?;
         let genesis_hash = header.hash();
-        match blocks.hash(0)? {
-            None => write_genesis(&blocks, genesis, &header, batch)?,
-            Some(found) if found != genesis_hash => {
-                return Err(OpenError::OtherGenesis { expected: genesis_hash, found });
-            }
-            Some(_) => check_config(&blocks, &genesis.config)?,
-        }
         let mut params = Params::new(&genesis.config)?;
         params.record(&header)?;
         let written = blocks.persisted_state()?.ok_or(OpenError::NoState)?;
@@ -152,6 +149,53 @@ impl Chain {
     }
 }
 
+/// The header of block 0, which is written if the store is empty and must be the stored one otherwise.
+///
+/// The state of a large genesis takes seconds to build. It is not built again for a genesis that was seen before.
+fn first_header(blocks: &ChainStore, genesis: &Genesis) -> Result<Header, OpenError> {
+    let digest = digest(genesis)?;
+    let stored = blocks.header(0)?;
+    if let Some(header) = &stored
+        && blocks.store().get(Table::Meta, DIGEST_KEY)?.as_deref() == Some(digest.as_slice())
+    {
+        check_config(blocks, &genesis.config)?;
+        return Ok(header.clone());
+    }
+    let mut nodes = Batch::default();
+    let header = genesis_block(genesis, &mut nodes)?;
+    match stored.map(|header| header.hash()) {
+        None => write_genesis(blocks, genesis, &header, nodes)?,
+        Some(found) if found != header.hash() => {
+            return Err(OpenError::OtherGenesis { expected: header.hash(), found });
+        }
+        Some(_) => check_config(blocks, &genesis.config)?,
+    }
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, DIGEST_KEY, digest.as_slice());
+    blocks.store().write(batch)?;
+    Ok(header)
+}
+
+/// Where [`Table::Meta`] holds the digest of the genesis.
+const DIGEST_KEY: &[u8] = b"genesis";
+
+/// Hash of everything that a genesis says.
+fn digest(genesis: &Genesis) -> Result<B256, OpenError> {
+    struct Hashed(Keccak256);
+    impl io::Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashed = io::BufWriter::new(Hashed(Keccak256::new()));
+    serde_json::to_writer(&mut hashed, genesis)?;
+    hashed.into_inner().map(|hashed| hashed.0.finalize()).map_err(|error| OpenError::Digest(error.error().kind()))
+}
+
 /// Whether the stored chain was made under a configuration that agrees with this one so far.
 fn check_config(blocks: &ChainStore, config: &ChainConfig) -> Result<(), OpenError> {
     let Some(json) = blocks.chain_config()? else { return Ok(()) };
@@ -163,18 +207,17 @@ fn check_config(blocks: &ChainStore, config: &ChainConfig) -> Result<(), OpenErr
     Ok(stored.forks.check_compatible(&config.forks, head)?)
 }
 
-/// Stores block 0 together with its state, which is in `batch`.
-fn write_genesis(blocks: &ChainStore, genesis: &Genesis, header: &Header, mut batch: Batch) -> Result<(), OpenError> {
-    put_persisted_state(&mut batch, header.number, header.state_root);
-    // Cannot fail: the configuration is a tree of numbers, texts and lists.
-    let config = serde_json::to_vec(&genesis.config).unwrap_or_default();
-    put_chain_config(&mut batch, config);
+/// Stores the state of block 0, which is in `nodes`, and then the block. A crash in between leaves an empty chain.
+fn write_genesis(blocks: &ChainStore, genesis: &Genesis, header: &Header, nodes: Batch) -> Result<(), OpenError> {
+    blocks.persist_state(header.number, header.state_root, nodes)?;
+    let mut batch = Batch::default();
+    put_chain_config(&mut batch, serde_json::to_vec(&genesis.config)?);
     let new = NewBlock {
         number: header.number,
         hash: header.hash(),
         header: header.encode(),
         body: stored::encode_body(&[]),
-        receipts: stored::encode_receipts(&[]),
+        receipts: encode_receipts(&[]),
         tx_hashes: &[],
         sender_tx_hashes: &[],
     };
@@ -227,8 +270,8 @@ impl Inner {
     fn load_receipts_from(store: &ChainStore, number: u64) -> Result<Option<BlockReceipts>, ChainError> {
         let Some(bytes) = store.receipts_bytes(number)? else { return Ok(None) };
         let hashes = store.tx_hashes(number)?;
-        let receipts = stored::decode_receipts(&bytes, &hashes)
-            .map_err(|source| StorageError::Corrupt { what: "receipts", source })?;
+        let receipts =
+            decode_receipts(&bytes, &hashes).map_err(|source| StorageError::Corrupt { what: "receipts", source })?;
         Ok(Some(BlockReceipts { receipts }))
     }
 }

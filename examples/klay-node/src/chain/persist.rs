@@ -1,0 +1,132 @@
+//! When and how states are written.
+//!
+//! A state in which little has changed goes into the batch of its block. A state in which much has changed is written by
+//! a thread of its own while the chain goes on: the trie is shared and immutable, so that blocks are executed over it
+//! meanwhile. What a crash leaves unwritten is executed again from the blocks.
+
+use std::thread::{self, JoinHandle};
+
+use klay_core::storage::{Batch, chain::put_persisted_state};
+use klay_vm::State;
+
+use super::{Chain, ChainError, Head};
+
+/// What the store does not have of the newest state.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    /// Blocks since the last state that was written or is being written.
+    blocks: u64,
+    /// Accounts changed since then, counted in each block.
+    accounts: usize,
+    /// The state that is being written.
+    writer: Option<JoinHandle<Result<State, ChainError>>>,
+}
+
+/// What to do with the state of a block.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Write it together with the block.
+    WithBlock,
+    /// Write it after the block, in the background.
+    Behind,
+    /// Leave it for later.
+    Later,
+}
+
+impl Unwritten {
+    pub(super) fn count(&mut self, accounts: usize) {
+        self.blocks += 1;
+        self.accounts += accounts;
+    }
+
+    /// Takes a block back that could not be stored.
+    pub(super) fn uncount(&mut self, accounts: usize) {
+        self.blocks -= 1;
+        self.accounts -= accounts;
+    }
+
+    pub(super) const fn is_nothing(&self) -> bool {
+        self.blocks == 0 && self.writer.is_none()
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.blocks, self.accounts) = (0, 0);
+    }
+
+    pub(super) fn plan(&self, every: u64, small: usize) -> Plan {
+        if self.writer.is_some() {
+            Plan::Later
+        } else if self.accounts <= small || every <= 1 {
+            Plan::WithBlock
+        } else if self.blocks >= every {
+            Plan::Behind
+        } else {
+            Plan::Later
+        }
+    }
+
+    /// The state whose writing has ended since this was asked the last time; with `wait`, whose writing is under way.
+    pub(super) fn written(&mut self, wait: bool) -> Option<State> {
+        let writer = self.writer.take_if(|writer| wait || writer.is_finished())?;
+        match writer.join() {
+            Ok(Ok(state)) => Some(state),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "state cannot be written");
+                None
+            }
+            Err(_) => {
+                tracing::error!("the thread that writes states has ended");
+                None
+            }
+        }
+    }
+}
+
+impl Chain {
+    /// Lets a thread write the state of `head`.
+    pub(super) fn write_behind(&self, head: &Head, unwritten: &mut Unwritten) {
+        let (chain, number, state) = (self.clone(), head.block.number(), head.state.clone());
+        let write = move || {
+            let mut nodes = Batch::default();
+            let commit = state.commit(&mut nodes);
+            chain.0.store.persist_state(number, state.root(), nodes)?;
+            // The chain has gone on; it drops what is written from its own, newer state.
+            let _stored = commit.confirm();
+            Ok(state)
+        };
+        match thread::Builder::new().name("klay-state".to_owned()).spawn(write) {
+            Ok(writer) => {
+                unwritten.writer = Some(writer);
+                unwritten.clear();
+            }
+            Err(error) => tracing::error!(%error, "no thread to write the state"),
+        }
+    }
+
+    /// Writes the newest state, so that the next start executes nothing again.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn persist(&self) -> Result<(), ChainError> {
+        let mut unwritten = self.0.unwritten.lock();
+        if unwritten.is_nothing() {
+            return Ok(());
+        }
+        let _older = unwritten.written(true);
+        let head = self.0.head.load_full();
+        let mut nodes = Batch::default();
+        let commit = head.state.commit(&mut nodes);
+        self.0.store.persist_state(head.block.number(), head.state.root(), nodes)?;
+        let state = commit.confirm();
+        self.0.head.store(std::sync::Arc::new(Head { state, ..(*head).clone() }));
+        unwritten.clear();
+        Ok(())
+    }
+
+    /// The commit of `state` as part of `batch`, which is that of block `number`.
+    pub(super) fn commit_with(number: u64, state: &State, batch: &mut Batch) -> klay_vm::state::StateCommit {
+        let commit = state.commit(batch);
+        put_persisted_state(batch, number, state.root());
+        commit
+    }
+}
