@@ -73,39 +73,50 @@ if [ -z "${answers:-}" ]; then
   exit 1
 fi
 
-passed=0 failed=0
+# Runs one script; its output goes to the file of its lane.
 run() {
-  local name=$1
+  local name=$1 wanted=1 pattern output status=0
   shift
-  local wanted=1 pattern
   if [ ${#only[@]} -gt 0 ]; then
     wanted=
     for pattern in "${only[@]}"; do [[ $name == *"$pattern"* ]] && wanted=1; done
   fi
   [ -n "$wanted" ] || return 0
-  log "== $name"
-  local output status=0
-  output=$(cd "$here" && timeout 600 "$@") || status=$?
+  printf '== %s\n' "$name"
+  output=$(cd "$here" && timeout 600 "$@" 2>&1) || status=$?
   printf '%s\n' "$output"
-  local ok not_ok
-  ok=$(grep -c '^ok - ' <<<"$output" || true)
-  not_ok=$(grep -c '^not ok - ' <<<"$output" || true)
-  if [ "$status" -ne 0 ] && [ "$not_ok" -eq 0 ]; then
-    log "$name ended with code $status"
-    not_ok=1
+  if [ "$status" -ne 0 ] && ! grep -q '^not ok - ' <<<"$output"; then
+    printf 'not ok - %s ended with code %s\n' "$name" "$status"
   fi
-  passed=$((passed + ok)) failed=$((failed + not_ok))
 }
 
-only=("$@")
-for client in ethers viem caver ethers-ext; do
-  for script in blocks transactions keys token; do
-    [ ! -f "$here/js/$client/$script.mjs" ] || run "js/$client/$script" node "js/$client/$script.mjs"
+# All scripts of one client, one after the other.
+lane() {
+  local client=$1 script
+  for script in blocks transactions keys token tokens; do
+    if [ -f "$here/js/$client/$script.mjs" ]; then
+      run "js/$client/$script" node "js/$client/$script.mjs"
+    elif [ -f "$here/$client/$script.py" ]; then
+      run "$client/$script" "$work/venv/bin/python" "$client/$script.py"
+    fi
   done
+}
+
+# Clients run side by side; each has accounts of its own.
+only=("$@")
+lanes=(caver ethers-ext ethers viem py)
+pids=()
+for client in "${lanes[@]}"; do
+  lane "$client" >"$work/$client.log" &
+  pids+=($!)
 done
-for script in blocks transactions tokens; do
-  run "py/$script" "$work/venv/bin/python" "py/$script.py"
+for index in "${!lanes[@]}"; do
+  wait "${pids[$index]}" || true
+  cat "$work/${lanes[$index]}.log"
 done
 
+count() { cat "${lanes[@]/%/.log}" | grep -c "^$1 - " || true; }
+cd "$work"
+passed=$(count ok) failed=$(count 'not ok')
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -23,7 +23,6 @@ def _():
     assert w3.eth.gas_price > 0
     assert w3.eth.max_priority_fee >= 0
     assert len(w3.eth.fee_history(1, "latest", [50])["baseFeePerGas"]) == 2
-    assert w3.eth.get_uncle_count(0) == 0
     assert w3.eth.syncing is False
 
 

@@ -9,7 +9,7 @@ from web3.exceptions import ContractCustomError
 from common import HTTP, WS, check, dev_account, done, token as compiled
 
 w3 = Web3(Web3.HTTPProvider(HTTP))
-sender = dev_account(1)
+sender = dev_account(8)
 abi, bytecode = compiled()
 SUPPLY = 10**24
 contract = None

@@ -6,7 +6,7 @@ from web3 import Web3
 from common import CHAIN_ID, HTTP, KLAY, check, dev_account, done
 
 w3 = Web3(Web3.HTTPProvider(HTTP))
-sender = dev_account(0)
+sender = dev_account(8)
 
 
 def send(fields, signer=sender):

@@ -1,5 +1,6 @@
 // ethers 6: legacy and typed transactions of Ethereum.
 import { JsonRpcProvider, Wallet } from "ethers";
+import { blob } from "../lib/blob.mjs";
 import { assert, check, done, refusal } from "../lib/check.mjs";
 import { HTTP, KLAY, devAccounts, rpc } from "../lib/env.mjs";
 import { gasPrice, settle } from "../lib/ledger.mjs";
@@ -47,6 +48,35 @@ await check("ethers sends TxTypeEthereumSetCode", async () => {
   assert.equal((await sent.wait()).status, 1);
   assert.equal(await provider.getCode(authority.address), "0xef0100" + "12".repeat(20));
   assert.equal((await rpc("klay_getTransactionByHash", sent.hash)).type, "TxTypeEthereumSetCode");
+});
+
+await check("ethers sends TxTypeEthereumBlob", async () => {
+  const to = Wallet.createRandom().address;
+  const price = await gasPrice();
+  let sent;
+  const seen = await settle({
+    send: async () => {
+      sent = await wallet.sendTransaction({
+        type: 3,
+        to,
+        value: 1n,
+        maxFeePerGas: 2n * price,
+        maxPriorityFeePerGas: 1n,
+        maxFeePerBlobGas: 100n * price,
+        gasLimit: 100_000,
+        blobs: [blob],
+        blobWrapperVersion: 1,
+      });
+      return sent.hash;
+    },
+    from,
+    to,
+    value: 1n,
+  });
+  assert.equal(seen.type, "TxTypeEthereumBlob");
+  const receipt = await sent.wait();
+  assert.equal(receipt.blobGasUsed, 131_072n);
+  assert.equal((await provider.getTransaction(sent.hash)).blobVersionedHashes.length, 1);
 });
 
 await check("ethers is told why a transaction is refused", async () => {

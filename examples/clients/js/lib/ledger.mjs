@@ -5,6 +5,7 @@ import { balance, receipt, rpc } from "./env.mjs";
 /**
  * Sends by `send` (which resolves to a hash) and checks the balances of everyone involved.
  * `ratio` is the fee payer's percentage: none without one, 100 where the payer pays everything.
+ * The whole gas limit is paid ahead and what is not used paid back, each divided and rounded down for itself.
  */
 export async function settle({ send, from, payer, ratio, to, value = 0n }) {
   const parties = [...new Set([from, payer, to].filter(Boolean).map((address) => address.toLowerCase()))];
@@ -13,8 +14,10 @@ export async function settle({ send, from, payer, ratio, to, value = 0n }) {
   assert.equal(done.status, "0x1", `status of ${done.type}`);
   const after = await Promise.all(parties.map((address) => balance(address, done.blockNumber)));
 
-  const fee = BigInt(done.gasUsed) * BigInt(done.effectiveGasPrice);
-  const payerPart = payer ? (fee * BigInt(ratio ?? 100)) / 100n : 0n;
+  const [limit, used, price] = [done.gas, done.gasUsed, done.effectiveGasPrice].map(BigInt);
+  const part = (amount) => (payer ? (amount * BigInt(ratio ?? 100)) / 100n : 0n);
+  const payerPart = part(limit * price) - part((limit - used) * price);
+  const fee = used * price + BigInt(done.blobGasUsed ?? 0) * BigInt(done.blobGasPrice ?? 0);
   const expected = new Map(parties.map((address, i) => [address, before[i]]));
   const add = (address, amount) => {
     if (address) expected.set(address.toLowerCase(), expected.get(address.toLowerCase()) + amount);
@@ -26,5 +29,5 @@ export async function settle({ send, from, payer, ratio, to, value = 0n }) {
   return done;
 }
 
-/** A price that the next block accepts. */
-export const gasPrice = async () => BigInt(await rpc("klay_gasPrice"));
+/** A price that the next block accepts, odd so that a division of it has to be rounded. */
+export const gasPrice = async () => BigInt(await rpc("klay_gasPrice")) + 7n;

@@ -4,7 +4,7 @@ import { assert, check, done } from "../lib/check.mjs";
 import { abi, bytecode } from "../lib/compile.mjs";
 import { listener, reader, writer } from "./client.mjs";
 
-const wallet = writer(8);
+const wallet = writer(7);
 const from = wallet.account.address;
 const SUPPLY = 10n ** 24n;
 const someone = () => privateKeyToAddress(generatePrivateKey());
