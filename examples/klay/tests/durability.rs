@@ -229,7 +229,8 @@ fn nothing_announced_is_lost_when_the_process_is_killed() {
         check_announced(&node.address, &announced.lock().unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
-        for key in accounts.keys.iter().take(3).cloned() {
+        for key in &accounts.keys[..3] {
+            let key = key.clone();
             let (address, announced, stop) = (node.address.clone(), Arc::clone(&announced), Arc::clone(&stop));
             threads.push(thread::spawn(move || send(&address, &key, &announced, &stop)));
         }

@@ -34,13 +34,13 @@ pub(super) enum Plan {
 }
 
 impl Unwritten {
-    pub(super) fn count(&mut self, accounts: usize) {
+    pub(super) const fn count(&mut self, accounts: usize) {
         self.blocks += 1;
         self.accounts += accounts;
     }
 
     /// Takes a block back that could not be stored.
-    pub(super) fn uncount(&mut self, accounts: usize) {
+    pub(super) const fn uncount(&mut self, accounts: usize) {
         self.blocks -= 1;
         self.accounts -= accounts;
     }
@@ -49,11 +49,11 @@ impl Unwritten {
         self.blocks == 0 && self.writer.is_none()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) const fn clear(&mut self) {
         (self.blocks, self.accounts) = (0, 0);
     }
 
-    pub(super) fn plan(&self, every: u64, small: usize) -> Plan {
+    pub(super) const fn plan(&self, every: u64, small: usize) -> Plan {
         if self.writer.is_some() {
             Plan::Later
         } else if self.accounts <= small || every <= 1 {

@@ -35,7 +35,7 @@ impl Proposal {
     }
 
     /// Transactions and result.
-    pub(super) fn body(&self) -> &Arc<Executed> {
+    pub(super) const fn body(&self) -> &Arc<Executed> {
         &self.body
     }
 }

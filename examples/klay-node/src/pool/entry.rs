@@ -3,7 +3,7 @@
 use klay_accounts::AccountKey;
 use klay_core::{Address, FeeMode, TxEnvelope, TxType, TxView, U256, crypto};
 
-use super::{head::price, ready::Place};
+use super::{PoolError, blobs, head::price, ready::Place};
 use crate::SharedTx;
 
 /// A transaction with everything that is derived from its bytes alone.
@@ -17,6 +17,9 @@ pub(super) struct Entry {
     pub(super) costs: Costs,
     /// Accounts whose authorizations an EIP-7702 transaction carries.
     pub(super) authorities: Vec<Address>,
+    /// Whether the sidecar of a blob transaction is what it should be; asked before the pool is locked, as it takes
+    /// milliseconds.
+    pub(super) blobs: Result<(), PoolError>,
     /// Number of the arrival; set on admission.
     pub(super) arrival: u64,
 }
@@ -37,8 +40,9 @@ impl Entry {
         let view = tx.tx().view();
         let costs = Costs::of(tx.tx(), &view);
         let authorities = authorities(&view);
+        let blobs = check_blobs(tx.tx(), &view);
         let (nonce, fee_cap, tip_cap) = (view.nonce, price(view.fee_cap), price(view.tip_cap));
-        Self { nonce, fee_cap, tip_cap, costs, authorities, arrival: 0, tx }
+        Self { nonce, fee_cap, tip_cap, costs, authorities, blobs, arrival: 0, tx }
     }
 
     pub(super) const fn place(&self, by_tip: bool) -> Place {
@@ -84,6 +88,16 @@ fn authorities(view: &TxView<'_>) -> Vec<Address> {
         .collect()
 }
 
+fn check_blobs(tx: &crate::KlaytnTx, view: &TxView<'_>) -> Result<(), PoolError> {
+    match tx {
+        TxEnvelope::Ethereum(tx) if view.tx_type == TxType::ETHEREUM_BLOB => {
+            let sidecar = tx.sidecar.as_deref().ok_or(PoolError::BlobSidecar)?;
+            Ok(blobs::check(sidecar, view.blob_hashes)?)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The key that an account update installs.
 pub(super) fn new_key(tx: &crate::KlaytnTx) -> Option<Result<AccountKey, klay_core::DecodeError>> {
     match tx {
@@ -93,9 +107,4 @@ pub(super) fn new_key(tx: &crate::KlaytnTx) -> Option<Result<AccountKey, klay_co
         },
         _ => None,
     }
-}
-
-/// Whether the transaction carries blobs.
-pub(super) fn is_blob(tx: &crate::KlaytnTx) -> bool {
-    tx.tx_type() == TxType::ETHEREUM_BLOB
 }

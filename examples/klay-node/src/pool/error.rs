@@ -1,5 +1,6 @@
 //! Why a transaction is not admitted, in the reference client's words.
 
+use super::BlobError;
 use klay_core::{B256, DecodeError, U256, crypto::RecoverError, tx::gas::GasError};
 
 /// The first rule that a transaction breaks. `Display` is the text that JSON-RPC answers.
@@ -123,6 +124,9 @@ pub enum PoolError {
         /// Most that are allowed.
         limit: usize,
     },
+    /// The sidecar does not hold the blobs that the transaction names.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
     /// An EIP-7702 transaction without authorizations.
     #[error("set code tx must have at least one authorization tuple")]
     NoAuthorization,

@@ -6,6 +6,7 @@
 //! Source: spec 10, section 6; spec 75, section 5.
 
 mod best;
+mod blobs;
 mod config;
 mod entry;
 mod error;
@@ -34,6 +35,7 @@ use tokio::sync::{Notify, broadcast, futures::Notified};
 use crate::{SharedTx, metrics::Metrics};
 
 pub use best::Best;
+pub use blobs::BlobError;
 pub use config::PoolConfig;
 pub use error::{PoolError, SignerError};
 pub use head::{HeadState, PoolHead};

@@ -5,12 +5,12 @@
 use klay_accounts::{AccountKey, MultiSigRules, StateAccount};
 use klay_core::{
     Address, Fork, Payload, Role, TxEnvelope, TxView, U256,
-    tx::{HashedTx, SenderAuth, gas},
+    tx::{HashedTx, SenderAuth, TxType, gas},
 };
 
 use super::{
     PoolError,
-    entry::{Entry, is_blob, new_key},
+    entry::{Entry, new_key},
     error::SignerError,
     head::PoolHead,
 };
@@ -60,7 +60,7 @@ fn is_nobody(tx: &KlaytnTx, to: Address) -> bool {
     to.is_zero() && matches!(tx, TxEnvelope::Klaytn(_))
 }
 
-fn check_type(view: &TxView<'_>, head: &PoolHead) -> Result<(), PoolError> {
+const fn check_type(view: &TxView<'_>, head: &PoolHead) -> Result<(), PoolError> {
     let since = match view.tx_type.code() {
         0x7801 | 0x7802 => Fork::EthTxType,
         0x7803 => Fork::Osaka,
@@ -115,8 +115,8 @@ pub(super) fn check_state(entry: &Entry, parties: &Parties<'_>, head: &PoolHead)
     };
     check_balances(entry, &view, parties)?;
     check_gas(entry, &view, sender_gas.wrapping_add(payer_gas), head)?;
-    if is_blob(entry.tx.tx()) {
-        check_blobs(&view, head)?;
+    if view.tx_type == TxType::ETHEREUM_BLOB {
+        check_blobs(entry, &view, head)?;
     }
     if view.authorization_list.is_some_and(<[_]>::is_empty) {
         return Err(PoolError::NoAuthorization);
@@ -199,7 +199,10 @@ fn check_gas(entry: &Entry, view: &TxView<'_>, signature_gas: u64, head: &PoolHe
     Ok(())
 }
 
-fn check_blobs(view: &TxView<'_>, head: &PoolHead) -> Result<(), PoolError> {
+fn check_blobs(entry: &Entry, view: &TxView<'_>, head: &PoolHead) -> Result<(), PoolError> {
+    if entry.blobs == Err(PoolError::BlobSidecar) {
+        return Err(PoolError::BlobSidecar);
+    }
     let (got, need) = (U256::from(view.max_fee_per_blob_gas.unwrap_or_default()), head.blob_base_fee());
     if got < need {
         return Err(PoolError::BlobFeeCap { got, need });
@@ -207,7 +210,7 @@ fn check_blobs(view: &TxView<'_>, head: &PoolHead) -> Result<(), PoolError> {
     match view.blob_hashes.len() {
         0 => Err(PoolError::Blobless),
         got if got > MAX_BLOBS => Err(PoolError::TooManyBlobs { got, limit: MAX_BLOBS }),
-        _ => Ok(()),
+        _ => entry.blobs.clone(),
     }
 }
 
@@ -271,7 +274,7 @@ fn is_reserved(address: Address) -> bool {
 }
 
 /// The recipient whose account the type has rules about.
-pub(super) fn ruled_recipient(tx: &KlaytnTx) -> Option<Address> {
+pub(super) const fn ruled_recipient(tx: &KlaytnTx) -> Option<Address> {
     match tx {
         TxEnvelope::Klaytn(tx) => match &tx.body.payload {
             Payload::ValueTransfer(p) => Some(p.to),
