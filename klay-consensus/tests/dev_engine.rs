@@ -1,4 +1,5 @@
 //! The dev engine decides alone, under the rules of the gate, and its blocks are valid Istanbul blocks.
+#![allow(clippy::large_enum_variant, clippy::missing_const_for_fn, clippy::redundant_clone, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod common;

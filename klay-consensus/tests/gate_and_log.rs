@@ -2,6 +2,7 @@
 //!
 //! The story behind this file: a validator sent a vote, lost power before the vote was on disk, came back without
 //! memory of it and voted for another block of the same height.
+#![allow(clippy::large_enum_variant, clippy::missing_const_for_fn, clippy::redundant_clone, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Validator sets, proposers and committees equal those of the reference, address by address.
+#![allow(clippy::large_enum_variant, clippy::missing_const_for_fn, clippy::redundant_clone, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod common;

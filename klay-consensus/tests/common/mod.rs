@@ -1,4 +1,5 @@
 //! What several integration tests share: keys, blocks, a chain in memory.
+#![allow(clippy::large_enum_variant, clippy::missing_const_for_fn, clippy::redundant_clone, unreachable_pub)]
 #![allow(dead_code)]
 
 use alloy_primitives::{Address, B256, Bytes, U256};

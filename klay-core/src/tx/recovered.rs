@@ -115,6 +115,7 @@ impl<F: FeeMode, P: PayloadType> HashedTx<F, P> {
     /// A transaction out of a block that was validated before: `sender` is taken on trust, no signature is recovered.
     ///
     /// For reading, not for executing: the lists of keys are empty, so that no account accepts it as signed.
+    #[allow(clippy::missing_const_for_fn, reason = "a const fn may not drop what the match borrowed from")]
     pub fn with_sender_unchecked(self, sender: Address) -> RecoveredTx<F, P> {
         let auth = match &self.tx {
             TxEnvelope::Klaytn(_) => SenderAuth::Keys(Vec::new()),
