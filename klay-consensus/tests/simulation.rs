@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use klay_consensus::{
     istanbul::Compat,
-    sim::{Faults, Report, Run, istanbul::IstanbulLab, run, shrink},
+    sim::{Faults, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink},
 };
 
 fn seeds() -> u64 {
-    std::env::var("KLAY_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(40)
+    std::env::var("KLAY_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
 }
 
 fn istanbul(n: usize) -> Arc<IstanbulLab> {
@@ -87,4 +87,26 @@ fn a_failing_run_is_made_small() {
     let (small, report) = shrink(&lab, failing.clone()).unwrap();
     assert_eq!(report.violations[0].invariant, run(&lab, failing.clone()).violations[0].invariant);
     assert!(small.heights < failing.heights && small.faults.byzantine.len() <= failing.faults.byzantine.len());
+}
+
+#[test]
+fn justified_rounds_keep_every_promise_under_every_fault() {
+    for n in [1, 2, 3, 4, 5, 6, 7, 10] {
+        let lab = Arc::new(JustifiedLab::new(n));
+        for seed in 0..seeds() {
+            let report = run(&lab, Run::new(seed, Faults::all(n as u32, seed)));
+            assert!(report.is_good(), "n = {n}, seed = {seed}: {report:#?}");
+        }
+    }
+}
+
+#[test]
+fn justified_rounds_need_no_more_messages_than_istanbul_when_nothing_fails() {
+    for n in [4, 7] {
+        let legacy = run(&istanbul(n), Run::new(3, Faults::none())).metrics;
+        let ours = run(&Arc::new(JustifiedLab::new(n)), Run::new(3, Faults::none())).metrics;
+        assert_eq!((ours.max_round, ours.heights), (0, legacy.heights));
+        let total = |m: &klay_consensus::sim::Metrics| m.messages.values().sum::<u64>();
+        assert!(total(&ours) <= total(&legacy) + 8, "{ours:?} {legacy:?}");
+    }
 }

@@ -4,6 +4,7 @@
 
 mod envelope;
 pub mod import;
+pub mod justified;
 pub mod machine;
 mod message;
 mod model;

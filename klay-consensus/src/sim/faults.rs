@@ -19,6 +19,11 @@ pub struct Faults {
     pub settles_at: Duration,
     /// Episodes in which the network is cut in two.
     pub partitions: u32,
+    /// How often the first node to decide a height is cut off at that moment, so that the others have to find its
+    /// decision again by themselves.
+    pub isolate_deciders: u32,
+    /// How many views have their second votes reach a single node only, so that it alone decides.
+    pub starve_votes: u32,
     /// Crashes, spread over all honest nodes and the time before the network settles.
     pub crashes: u32,
     /// Longest time that a crashed node stays down.
@@ -67,6 +72,8 @@ impl Faults {
             delay_wild: Duration::from_millis(100),
             settles_at: Duration::ZERO,
             partitions: 0,
+            isolate_deciders: 0,
+            starve_votes: 0,
             crashes: 0,
             downtime: Duration::ZERO,
             clock_offset: Duration::ZERO,
@@ -103,8 +110,15 @@ impl Faults {
     pub fn all(n: u32, seed: u64) -> Self {
         let tolerated = crate::types::quorum::tolerated(n) as usize;
         let kinds = Byzantine::ALL.iter().cycle().skip((seed % 6) as usize).take(tolerated);
+        // A network so bad that nothing is decided hides what goes wrong between decisions.
+        let calm = seed / 6 % 4;
+        let delays = [100, 500, 3_000, 20_000];
         Self {
+            drop: calm as u32 * 60,
+            delay_wild: Duration::from_millis(delays[calm as usize]),
             partitions: 2,
+            isolate_deciders: 500,
+            starve_votes: 300,
             crashes: 3,
             downtime: Duration::from_secs(20),
             settles_at: Duration::from_secs(90),

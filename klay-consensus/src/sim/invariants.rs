@@ -77,6 +77,11 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
         self.locks.insert(node, (height, round));
     }
 
+    /// A node begins a new life: what it had not made durable was not said.
+    pub(super) fn restart(&mut self, node: usize) {
+        self.locks.remove(&node);
+    }
+
     pub(super) fn accepted_heights(&self) -> u64 {
         self.accepted.len() as u64
     }

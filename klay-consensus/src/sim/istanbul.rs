@@ -47,6 +47,11 @@ impl LabValue {
         };
         Self { header, id: keccak256(words), valid }
     }
+
+    /// Whether the application accepts it.
+    pub const fn is_valid(&self) -> bool {
+        self.valid
+    }
 }
 
 impl Value for LabValue {
@@ -111,7 +116,7 @@ impl WireValue for LabValue {
 /// Validators that propose in turn.
 #[derive(Debug, Clone)]
 pub struct Turns {
-    validators: Vec<Address>,
+    pub(super) validators: Vec<Address>,
 }
 
 impl Turns {
@@ -133,9 +138,9 @@ impl Committees<Klaytn<LabValue>> for Turns {
 
 /// Signatures of the lab: the signer's name and a fingerprint. Nobody but the lab itself makes them.
 #[derive(Debug, Clone, Copy)]
-struct MockAuthors;
+pub(super) struct MockAuthors;
 
-fn mock_sign(who: Address, digest: [u8; 32]) -> Seal {
+pub(super) fn mock_sign(who: Address, digest: [u8; 32]) -> Seal {
     let mut seal = [0; 65];
     seal[..20].copy_from_slice(who.as_slice());
     seal[20..52].copy_from_slice(&digest);

@@ -33,6 +33,7 @@
 mod faults;
 mod invariants;
 pub mod istanbul;
+pub mod justified;
 mod lab;
 mod network;
 mod node;

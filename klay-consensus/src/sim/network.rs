@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Concern, Faults, Stream};
-use crate::types::Time;
+use crate::types::{Statement, Step, Time, View};
 
 /// An episode in which nodes of different sides do not hear each other.
 #[derive(Debug, Clone)]
@@ -21,6 +21,11 @@ pub(super) struct Links {
     random: Stream,
     cuts: Vec<Cut>,
     settles: Time,
+    /// Views whose second votes reach one node only, and which.
+    starved: std::collections::BTreeMap<View, Option<usize>>,
+    starving: Stream,
+    /// Nodes that nobody hears, and until when.
+    mute: std::collections::BTreeMap<usize, Time>,
 }
 
 impl Links {
@@ -34,11 +39,41 @@ impl Links {
             Cut { from, until, sides: u128::from(random.next_u64()) | u128::from(random.next_u64()) << 64 }
         });
         let cuts = cuts.collect();
-        Self { faults: faults.clone(), random: Stream::new(seed, Concern::Network), cuts, settles }
+        Self {
+            faults: faults.clone(),
+            random: Stream::new(seed, Concern::Network),
+            cuts,
+            settles,
+            starved: Default::default(),
+            starving: Stream::new(seed, Concern::Adversary),
+            mute: Default::default(),
+        }
     }
 
     pub(super) const fn settles(&self) -> Time {
         self.settles
+    }
+
+    /// Perhaps cuts off a node that has just decided.
+    pub(super) fn decided(&mut self, now: Time, node: usize) {
+        let isolated = self.random.chance(self.faults.isolate_deciders);
+        let span = Duration::from_nanos(self.random.below(Duration::from_secs(40).as_nanos() as u64));
+        if isolated && now < self.settles {
+            self.mute.insert(node, now.after(span).min(self.settles));
+        }
+    }
+
+    /// Whether a vote is kept from its receiver.
+    pub(super) fn starves(&mut self, now: Time, to: usize, nodes: usize, statement: &Statement) -> bool {
+        if statement.step != Step::Vote2 || now >= self.settles {
+            return false;
+        }
+        let (starving, share) = (&mut self.starving, self.faults.starve_votes);
+        let only = *self.starved.entry(statement.view).or_insert_with(|| {
+            let chosen = starving.below(nodes as u64) as usize;
+            starving.chance(share).then_some(chosen)
+        });
+        only.is_some_and(|only| only != to)
     }
 
     /// The times at which a message arrives: none if it is lost, two if it is doubled.
@@ -54,7 +89,8 @@ impl Links {
             Duration::from_nanos(self.random.between(low, longest.as_nanos() as u64))
         };
         let (first, second) = (now.after(delay()), now.after(delay()));
-        if self.cuts.iter().any(cut) || (lost && !settled) {
+        let mute = self.mute.get(&from).is_some_and(|until| now < *until);
+        if mute || self.cuts.iter().any(cut) || (lost && !settled) {
             return Vec::new();
         }
         if doubled && !settled { vec![first, second] } else { vec![first] }

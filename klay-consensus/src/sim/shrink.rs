@@ -37,6 +37,8 @@ fn simpler(run: &Run) -> Vec<Run> {
     with(&|f| f.drop = 0);
     with(&|f| f.duplicate = 0);
     with(&|f| f.delay_wild = f.delay_max);
+    with(&|f| f.isolate_deciders = 0);
+    with(&|f| f.starve_votes = 0);
     with(&|f| f.clock_offset = core::time::Duration::ZERO);
     with(&|f| f.clock_drift = 0);
     with(&|f| f.invalid_values = 0);

@@ -238,6 +238,7 @@ impl<L: Lab> World<L> {
     }
 
     fn start(&mut self, node: usize) {
+        self.invariants.restart(node);
         let floor = self.floor(node);
         let signer = LabSigner { lab: Arc::clone(&self.lab), node };
         let gated = self.run.gated && self.nodes[node].byzantine.is_none();
@@ -403,6 +404,11 @@ impl<L: Lab> World<L> {
                 let (kind, size) = self.lab.describe(&msg);
                 *self.metrics.messages.entry(kind).or_default() += 1;
                 self.metrics.bytes += size as u64;
+                let claim = self.lab.claim(&msg).map(|(_, statement)| statement);
+                let nodes = self.nodes.len();
+                if claim.is_some_and(|claim| self.links.starves(self.now, to, nodes, &claim)) {
+                    continue;
+                }
                 for at in self.links.arrivals(self.now, from, to) {
                     self.schedule(at, Event::Message { to, from, msg: msg.clone() });
                 }
@@ -423,6 +429,9 @@ impl<L: Lab> World<L> {
     fn decide(&mut self, node: usize, value: ValueOf<L>, cert: CertOf<L>) {
         let life = self.nodes[node].life;
         if self.nodes[node].byzantine.is_none() {
+            if value.height().get() > self.metrics.heights {
+                self.links.decided(self.now, node);
+            }
             if !self.lab.accepts(&value, &cert) {
                 self.invariants.violated("I6", self.now, node, "the proof of a decision does not hold");
             }

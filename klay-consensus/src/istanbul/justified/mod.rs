@@ -1,0 +1,485 @@
+//! Istanbul without locks: every proposal after the first proves that it may be made.
+//!
+//! Same messages and three message delays as Istanbul, but a node that has prepared a value does not cling to it: it
+//! says so when it asks for a higher round, with the prepares as proof, and the next proposer must put forward the
+//! value with the highest proven claim among a quorum of requests. Two quorums share an honest member, so a value that
+//! may have been decided is always among them; and an honest proposer can always prove its proposal, so no set of locks
+//! can stop the chain. For own chains: nodes of the public networks do not speak it.
+//!
+//! | Id | Rule |
+//! |---|---|
+//! | JE-1 | a height begins in round 0; its proposer puts a new value forward |
+//! | JE-2 | a proposal of the round's proposer that is proven (JU) and valid is answered by PREPARE, once a round |
+//! | JE-3 | a proven proposal of a higher round moves the node there |
+//! | JE-4 | a quorum of PREPAREs of the round: the value is prepared, on record with its proof, and answered by COMMIT |
+//! | JE-5 | a quorum of COMMITs of any round of the height decides, also of a round that was left |
+//! | JE-6 | when the timer fires, the node enters the next round and asks for it, with what it has prepared |
+//! | JE-7 | F + 1 requests for higher rounds move the node to the lowest of them |
+//! | JE-8 | a quorum of requests for a round: its proposer puts forward what JU-5 demands |
+//! | JE-9 | a request is repeated while nothing happens, and sent to peers that come |
+//! | JE-10 | after a restart within a height, the round after the last one entered is asked for |
+//!
+//! The quorum for deciding is the quorum for importing.
+//!
+//! Source: chapter 50, sections 1.14 and 5.6; the idea is IBFT 2.0 and QBFT (arXiv 1909.10194, 2002.03613).
+
+mod message;
+mod proof;
+mod record;
+mod rounds;
+mod votes;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use core::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes};
+
+use self::proof::Checker;
+use super::{
+    Klaytn, WireValue,
+    seal::{self, Authors, Recover, Seal},
+};
+use crate::types::{
+    Class, Committee, Committees, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input,
+    Limits, Misbehaviour, Refuse, Rejected, Round, RoundHistory, SignRefused, Slot, Statement, Status, Ticket, Time,
+    Timeouts, TimerId, TimerKind, Validate, Verdict, View, timeouts::Linear,
+};
+
+pub use message::{Claim, JustifiedCodec, JustifiedMessage, Kind, SignedVote, Vote, seal_digest};
+pub use record::JustifiedRecord;
+
+const ROUND_TIMER: TimerId = TimerId::new(1);
+const RETRY_TIMER: TimerId = TimerId::new(2);
+const REPEAT_TIMER: TimerId = TimerId::new(3);
+const PROPOSE_TIMER: TimerId = TimerId::new(4);
+/// Rounds ahead of ours for which messages are kept.
+const ROUNDS_AHEAD: u64 = 128;
+/// Messages kept per sender for later.
+const LATER: usize = 64;
+
+/// The settings of [`Justified`].
+#[derive(Debug, Clone)]
+pub struct JustifiedConfig<V: WireValue> {
+    /// Who we are.
+    pub me: Address,
+    /// Who decides, by height and round.
+    pub committees: Arc<dyn Committees<Klaytn<V>>>,
+    /// How long a round may last.
+    pub timeouts: Arc<dyn Timeouts>,
+    /// Who made a signature.
+    pub authors: Arc<dyn Authors>,
+    /// A digest of the chain: signatures of another chain do not count.
+    pub domain: B256,
+    /// How long a block may be built.
+    pub build_time: Duration,
+}
+
+impl<V: WireValue> JustifiedConfig<V> {
+    /// Linear timeouts, signatures by recovery.
+    pub fn new(me: Address, committees: Arc<dyn Committees<Klaytn<V>>>, domain: B256) -> Self {
+        let timeouts = Arc::new(Linear::default());
+        let build_time = Duration::from_millis(250);
+        Self { me, committees, timeouts, authors: Arc::new(Recover), domain, build_time }
+    }
+}
+
+impl<V: WireValue> Validate for JustifiedConfig<V> {
+    fn validate(&self) -> Result<(), Refuse> {
+        let shortest = self.timeouts.after(TimerKind::Round, Round::ZERO, &RoundHistory::default());
+        if self.build_time >= shortest {
+            return Err(Refuse::Config { setting: "build_time", reason: "must be shorter than the first round" });
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    New,
+    Proposed,
+    Prepared,
+    Decided,
+}
+
+/// A value that a quorum has prepared.
+#[derive(Debug, Clone)]
+struct Prepared<V> {
+    round: Round,
+    value: V,
+    votes: Vec<SignedVote>,
+}
+
+/// What waits for a signature.
+#[derive(Debug)]
+enum Unsigned<V> {
+    /// The proposer's seal inside a value.
+    Value(V),
+    /// The committed seal of a commit.
+    Seal(Vote),
+    /// The signature of a message.
+    Message(JustifiedMessage<V>),
+}
+
+type Fx<V> = Effects<Klaytn<V>, JustifiedMessage<V>, JustifiedRecord>;
+
+/// The time of a step and where its effects go.
+struct Cx<'a, V: WireValue> {
+    now: Time,
+    fx: &'a mut Fx<V>,
+}
+
+impl<V: WireValue> Cx<'_, V> {
+    fn trace(&mut self, rule: &'static str, view: View) {
+        self.fx.push(Effect::Trace(rule, Detail { view: Some(view), count: None }));
+    }
+
+    fn push(&mut self, effect: Effect<Klaytn<V>, JustifiedMessage<V>, JustifiedRecord>) {
+        self.fx.push(effect);
+    }
+}
+
+/// The engine. See [its rules](crate::istanbul::justified).
+#[derive(Debug)]
+pub struct Justified<V: WireValue> {
+    config: JustifiedConfig<V>,
+    floor: Floor<Klaytn<V>>,
+    view: View,
+    phase: Phase,
+    stopped: bool,
+    started: bool,
+    committee: Option<Arc<Committee<Address>>>,
+    /// The proposal of the round.
+    proposal: Option<V>,
+    prepares: BTreeMap<Address, SignedVote>,
+    /// By round and value: a decision may fall in a round that was left.
+    commits: BTreeMap<(Round, B256), BTreeMap<Address, SignedVote>>,
+    /// The highest request of each sender.
+    round_changes: BTreeMap<Address, JustifiedMessage<V>>,
+    prepared: Option<Prepared<V>>,
+    /// Values of the height, by name.
+    values: BTreeMap<B256, V>,
+    /// A block of our own.
+    request: Option<V>,
+    building: bool,
+    proposed: bool,
+    checking: Option<JustifiedMessage<V>>,
+    early: Option<JustifiedMessage<V>>,
+    later: BTreeMap<Address, Vec<JustifiedMessage<V>>>,
+    first_votes: BTreeMap<(Address, Kind), SignedVote>,
+    unsigned: BTreeMap<Ticket, Unsigned<V>>,
+    asked: Option<JustifiedMessage<V>>,
+    restored: Option<Round>,
+    timers: BTreeMap<TimerId, Time>,
+}
+
+impl<V: WireValue> Engine<Klaytn<V>> for Justified<V> {
+    type Msg = JustifiedMessage<V>;
+    type Record = JustifiedRecord;
+    type Config = JustifiedConfig<V>;
+
+    const NAME: &'static str = "justified";
+    const DELAYS: Delays = Delays { block: 3, finality: 3 };
+
+    fn open(config: JustifiedConfig<V>, floor: Floor<Klaytn<V>>, log: Vec<JustifiedRecord>) -> Result<Self, Refuse> {
+        config.validate()?;
+        let mut engine = Self::new(config, floor);
+        engine.restore(log)?;
+        Ok(engine)
+    }
+
+    fn step(&mut self, now: Time, input: Input<Klaytn<V>, JustifiedMessage<V>>, fx: &mut Fx<V>) {
+        if self.stopped {
+            return;
+        }
+        let cx = &mut Cx { now, fx };
+        match input {
+            Input::Start => self.begin_height(cx),
+            Input::Message { from, msg, checked } => self.receive(cx, from, msg, checked),
+            Input::Timer(id) => self.timer(cx, id),
+            Input::Built { value, .. } => self.built(cx, value),
+            Input::Verdict { id, verdict, .. } => self.verdict(cx, id, verdict),
+            Input::Signed { ticket, result } => self.signed(cx, ticket, result),
+            Input::Applied { id, result } => {
+                if result.is_err()
+                    && self.phase == Phase::Decided
+                    && self.proposal.as_ref().is_some_and(|v| v.id() == id)
+                {
+                    self.next_round(cx);
+                }
+            }
+            Input::Head { floor } => self.head(cx, floor),
+            Input::Sets { .. } => {
+                if self.committee.is_none() {
+                    self.begin_height(cx);
+                }
+            }
+            Input::Peer { peer, up: true } => {
+                if let Some(msg) = self.asked.clone() {
+                    cx.push(Effect::Send { to: peer, msg, class: Class::Vote, after: None });
+                }
+            }
+            Input::Stop => self.stopped = true,
+            Input::Durable(_) | Input::Demand | Input::Peer { up: false, .. } => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.timers.values().min().copied()
+    }
+
+    fn status(&self) -> Status<Klaytn<V>> {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Status {
+            height: Height::new(self.view.slot.get()),
+            round: self.view.round,
+            state: match self.phase {
+                Phase::New => "new",
+                Phase::Proposed => "proposed",
+                Phase::Prepared => "prepared",
+                Phase::Decided => "decided",
+            },
+            waiting: self.asked.is_some() && self.phase == Phase::New,
+            proposer: self.committee.as_ref().map(|c| c.proposer),
+            proposal: self.proposal.as_ref().map(crate::types::Value::id),
+            lock: self.prepared.as_ref().map(|p| (p.round, p.value.id())),
+            vote1: count(self.prepares.len()),
+            vote2: count(self.commits.values().map(BTreeMap::len).sum()),
+            skips: count(self.round_changes.len()),
+            backlog: count(self.later.values().map(Vec::len).sum()),
+        }
+    }
+}
+
+impl<V: WireValue> Justified<V> {
+    const fn new(config: JustifiedConfig<V>, floor: Floor<Klaytn<V>>) -> Self {
+        let view = View::first(floor.next_slot());
+        Self {
+            config,
+            floor,
+            view,
+            phase: Phase::New,
+            stopped: false,
+            started: false,
+            committee: None,
+            proposal: None,
+            prepares: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            round_changes: BTreeMap::new(),
+            prepared: None,
+            values: BTreeMap::new(),
+            request: None,
+            building: false,
+            proposed: false,
+            checking: None,
+            early: None,
+            later: BTreeMap::new(),
+            first_votes: BTreeMap::new(),
+            unsigned: BTreeMap::new(),
+            asked: None,
+            restored: None,
+            timers: BTreeMap::new(),
+        }
+    }
+
+    fn restore(&mut self, log: Vec<JustifiedRecord>) -> Result<(), Refuse> {
+        use crate::types::Record as _;
+        let slot = self.view.slot;
+        for record in log {
+            if record.slot() > slot {
+                return Err(Refuse::ChainBehindLog { log: record.slot(), chain: slot });
+            }
+            if record.slot() < slot {
+                continue;
+            }
+            let (JustifiedRecord::Entered { view } | JustifiedRecord::Prepared { view, .. }) = &record;
+            self.restored = self.restored.max(Some(view.round));
+            if let JustifiedRecord::Prepared { view, proof } = &record
+                && let Ok(message) = JustifiedMessage::decode(proof, Limits::default())
+                && let Some(value) = message.value
+            {
+                self.prepared = Some(Prepared { round: view.round, value, votes: message.prepares });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_proposer(&self) -> bool {
+        self.committee.as_ref().is_some_and(|c| c.proposer == self.config.me)
+    }
+
+    fn is_member(&self) -> bool {
+        self.committee.as_ref().is_some_and(|c| c.is_member(self.config.me))
+    }
+
+    fn set_timer(&mut self, cx: &mut Cx<'_, V>, id: TimerId, at: Time) {
+        self.timers.insert(id, at);
+        cx.push(Effect::SetTimer { id, at });
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_, V>, id: TimerId) {
+        if self.timers.remove(&id).is_some() {
+            cx.push(Effect::Cancel(id));
+        }
+    }
+
+    fn report(&self, cx: &mut Cx<'_, V>, kind: Misbehaviour, proof: [&SignedVote; 2]) {
+        let encode = |signed: &SignedVote| {
+            let mut bytes = Vec::new();
+            JustifiedMessage::<V>::plain(signed.clone()).encode(&mut bytes);
+            bytes
+        };
+        let mut proof: Vec<_> = proof.map(|signed| (signed.from, encode(signed))).into();
+        let Some((offender, _)) = proof.first().cloned() else { return };
+        proof.dedup();
+        let (height, view) = (Height::new(self.view.slot.get()), self.view);
+        let proof = proof.into_iter().map(|(_, bytes)| bytes).collect();
+        cx.push(Effect::Evidence(Evidence { kind, offender, height, view, proof }));
+    }
+
+    /// Asks the gate for the signature of a message of ours.
+    fn say(&mut self, cx: &mut Cx<'_, V>, message: JustifiedMessage<V>, content: B256) {
+        let digest = message.signed.signing_digest(self.config.domain);
+        let ticket = cx.fx.sign(message.signed.vote.statement(content), Domain::Message, digest.0);
+        self.unsigned.insert(ticket, Unsigned::Message(message));
+    }
+
+    const fn unsigned(&self, vote: Vote, seal: Bytes) -> SignedVote {
+        SignedVote { vote, from: self.config.me, signature: Bytes::new(), seal }
+    }
+
+    fn signed(&mut self, cx: &mut Cx<'_, V>, ticket: Ticket, result: Result<Seal, SignRefused>) {
+        let (Some(unsigned), Ok(signature)) = (self.unsigned.remove(&ticket), result) else { return };
+        match unsigned {
+            Unsigned::Value(value) => {
+                let Ok(extra) = seal::with_seal(&value.header().extra, &signature) else { return };
+                self.request = Some(value.with_extra(extra));
+                self.try_propose(cx);
+            }
+            Unsigned::Seal(vote) => {
+                let signed = self.unsigned(vote, Bytes::copy_from_slice(&signature));
+                self.say(cx, JustifiedMessage::plain(signed), vote.digest);
+            }
+            Unsigned::Message(mut message) => {
+                message.signed.signature = Bytes::copy_from_slice(&signature);
+                self.send_own(cx, message);
+            }
+        }
+    }
+
+    /// Sends a message and counts it, in one step.
+    fn send_own(&mut self, cx: &mut Cx<'_, V>, message: JustifiedMessage<V>) {
+        let vote = &message.signed.vote;
+        if vote.view.slot != self.view.slot {
+            return;
+        }
+        if vote.kind == Kind::RoundChange {
+            self.asked = Some(message.clone());
+        }
+        let class = if message.value.is_some() { Class::Proposal } else { Class::Vote };
+        let others = self.committee.iter().flat_map(|c| c.senders.iter().copied());
+        let to: Vec<_> = others.filter(|a| *a != self.config.me).collect();
+        if !to.is_empty() {
+            cx.push(Effect::Broadcast { to, msg: message.clone(), class, after: None });
+        }
+        // A message of ours that came too late for us is still true.
+        let _late = self.handle(cx, message).is_err();
+    }
+
+    fn receive(&mut self, cx: &mut Cx<'_, V>, from: Address, message: JustifiedMessage<V>, checked: bool) {
+        let result = self.admit(&message.signed, checked).and_then(|()| self.handle(cx, message));
+        if let Err(why) = result {
+            cx.push(Effect::Rejected { from, why });
+        }
+    }
+
+    fn admit(&self, signed: &SignedVote, checked: bool) -> Result<(), Rejected> {
+        if signed.from == self.config.me {
+            return Err(Rejected::stale("EN-4", "own message"));
+        }
+        let Some(committee) = &self.committee else { return Err(Rejected::retry("JE-1", "no committee")) };
+        if !committee.is_sender(signed.from) {
+            return Err(Rejected::by_sender("JE-2", "sender is no validator"));
+        }
+        if !checked && !signed.is_signed(self.config.domain, &*self.config.authors) {
+            return Err(Rejected::by_sender("JE-2", "not signed by the sender"));
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, cx: &mut Cx<'_, V>, message: JustifiedMessage<V>) -> Result<(), Rejected> {
+        let Vote { kind, view, .. } = message.signed.vote;
+        if view.slot < self.view.slot {
+            return Err(Rejected::stale("JE-1", "old height"));
+        }
+        if view.slot > self.view.slot {
+            return self.keep_for_later(message);
+        }
+        match kind {
+            Kind::Proposal => self.handle_proposal(cx, message),
+            Kind::Prepare | Kind::Commit if view.round > self.view.round => self.keep_for_later(message),
+            Kind::Prepare => self.handle_prepare(cx, message.signed),
+            Kind::Commit => self.handle_commit(cx, message.signed),
+            Kind::RoundChange => self.handle_round_change(cx, message),
+        }
+    }
+
+    fn keep_for_later(&mut self, message: JustifiedMessage<V>) -> Result<(), Rejected> {
+        let view = message.signed.vote.view;
+        let heights = view.slot.get().saturating_sub(self.view.slot.get());
+        let base = if heights == 0 { self.view.round.get() } else { 0 };
+        let kept = self.later.entry(message.signed.from).or_default();
+        if heights > 2 || view.round.get().saturating_sub(base) > ROUNDS_AHEAD || kept.len() >= LATER {
+            return Err(Rejected::stale("JE-1", "too far ahead"));
+        }
+        if kept.iter().all(|m| m.signed != message.signed) {
+            kept.push(message);
+        }
+        Err(Rejected::stored("JE-1", "future message"))
+    }
+
+    /// Looks again at what came too early.
+    fn look_again(&mut self, cx: &mut Cx<'_, V>) {
+        let view = self.view;
+        let is_due = |m: &mut JustifiedMessage<V>| {
+            let v = m.signed.vote.view;
+            v <= view || (v.slot == view.slot && matches!(m.signed.vote.kind, Kind::Proposal | Kind::RoundChange))
+        };
+        let mut due = Vec::new();
+        for kept in self.later.values_mut() {
+            due.extend(kept.extract_if(.., is_due));
+        }
+        self.later.retain(|_, kept| !kept.is_empty());
+        for message in due {
+            // Signatures were checked when it was kept; the sender may have left since.
+            if self.committee.as_ref().is_some_and(|c| c.is_sender(message.signed.from)) {
+                let _late = self.handle(cx, message).is_err();
+            }
+        }
+    }
+
+    /// Reports whoever votes twice for different things in one view.
+    fn note_contradiction(&mut self, cx: &mut Cx<'_, V>, signed: &SignedVote) -> bool {
+        let key = (signed.from, signed.vote.kind);
+        match self.first_votes.get(&key).filter(|first| first.vote.view == signed.vote.view) {
+            None => {
+                self.first_votes.insert(key, signed.clone());
+                false
+            }
+            Some(first) if first.vote == signed.vote => false,
+            Some(first) => {
+                let kind = match signed.vote.kind {
+                    Kind::Proposal => Misbehaviour::DoubleProposal,
+                    _ => Misbehaviour::DoubleVote,
+                };
+                let first = first.clone();
+                self.report(cx, kind, [&first, signed]);
+                true
+            }
+        }
+    }
+
+    fn checker<'a>(&'a self, committee: &'a Committee<Address>) -> Checker<'a> {
+        Checker { domain: self.config.domain, authors: &*self.config.authors, committee }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a message must rest on.
+//!
+//! | Id | Rule |
+//! |---|---|
+//! | JU-1 | a claim (round, value) holds if a quorum of distinct members has prepared that value in that round |
+//! | JU-2 | a round change is used only if its claim holds and lies below the round that it asks for |
+//! | JU-3 | a proposal in round 0 needs nothing |
+//! | JU-4 | a proposal in a later round needs a quorum of distinct requests for exactly that round |
+//! | JU-5 | the value with the highest claim among them must be proposed again, and that claim must hold; only without any claim is the proposer free |
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, B256};
+
+use super::{
+    JustifiedMessage,
+    message::{Claim, Kind, SignedVote},
+};
+use crate::{
+    istanbul::seal::Authors,
+    types::{Committee, View},
+};
+
+/// What signatures are checked with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checker<'a> {
+    pub(super) domain: B256,
+    pub(super) authors: &'a dyn Authors,
+    pub(super) committee: &'a Committee<Address>,
+}
+
+impl Checker<'_> {
+    /// Whether `votes` are of a quorum of distinct members, each fits, and each is signed.
+    fn is_quorum(&self, votes: &[SignedVote], fits: impl Fn(&SignedVote) -> bool) -> bool {
+        let mut voters = BTreeSet::new();
+        // More votes than members would be work for nothing.
+        let enough = votes.len() >= self.committee.quorum as usize && votes.len() <= self.committee.members.len();
+        enough
+            && votes.iter().all(|signed| {
+                fits(signed)
+                    && self.committee.is_member(signed.from)
+                    && voters.insert(signed.from)
+                    && signed.is_signed(self.domain, self.authors)
+            })
+    }
+
+    /// JU-1.
+    pub(super) fn holds(&self, view: View, (round, digest): Claim, prepares: &[SignedVote]) -> bool {
+        let claimed = View::new(view.slot, round);
+        self.is_quorum(prepares, |signed| {
+            let vote = &signed.vote;
+            vote.kind == Kind::Prepare && vote.view == claimed && vote.digest == digest
+        })
+    }
+
+    /// JU-2.
+    pub(super) fn round_change_holds<V>(&self, message: &JustifiedMessage<V>) -> bool {
+        let vote = &message.signed.vote;
+        vote.prepared.is_none_or(|claim| claim.0 < vote.view.round && self.holds(vote.view, claim, &message.prepares))
+    }
+
+    /// JU-3 to JU-5.
+    pub(super) fn proposal_holds<V>(&self, message: &JustifiedMessage<V>) -> bool {
+        let vote = &message.signed.vote;
+        if vote.view.round.get() == 0 {
+            return true;
+        }
+        let asks = |signed: &SignedVote| {
+            let asked = &signed.vote;
+            asked.kind == Kind::RoundChange
+                && asked.view == vote.view
+                && asked.prepared.is_none_or(|(round, _)| round < vote.view.round)
+        };
+        if !self.is_quorum(&message.round_changes, asks) {
+            return false;
+        }
+        match message.round_changes.iter().filter_map(|signed| signed.vote.prepared).max() {
+            Some(claim) => claim.1 == vote.digest && self.holds(vote.view, claim, &message.prepares),
+            None => true,
+        }
+    }
+}

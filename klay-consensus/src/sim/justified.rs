@@ -1,0 +1,163 @@
+//! Justified Istanbul in the lab.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes};
+use klay_core::crypto::keccak256;
+
+use super::{
+    Byzantine, Lab, Stream,
+    istanbul::{LabValue, MockAuthors, Turns, mock_sign},
+};
+use crate::{
+    istanbul::{
+        CommittedSeals, Klaytn,
+        justified::{Justified, JustifiedConfig, JustifiedMessage, Kind, SignedVote, Vote, seal_digest},
+        seal::{Authors, Seal},
+    },
+    types::{Engine, Height, Round, Statement, Timeouts, Value, View, quorum, timeouts::Linear},
+};
+
+/// Justified Istanbul with one policy of timeouts.
+#[derive(Debug)]
+pub struct JustifiedLab {
+    turns: Turns,
+    timeouts: Arc<dyn Timeouts>,
+}
+
+impl JustifiedLab {
+    /// `n` validators.
+    pub fn new(n: usize) -> Self {
+        Self { turns: Turns::new(n), timeouts: Arc::new(Linear::default()) }
+    }
+
+    fn signed(&self, node: usize, vote: Vote, seal: Bytes) -> SignedVote {
+        let mut signed = SignedVote { vote, from: self.peer(node), signature: Bytes::new(), seal };
+        signed.signature = Bytes::copy_from_slice(&mock_sign(signed.from, signed.signing_digest(B256::ZERO).0));
+        signed
+    }
+
+    fn other(
+        &self,
+        node: usize,
+        message: &JustifiedMessage<LabValue>,
+        random: &mut Stream,
+    ) -> JustifiedMessage<LabValue> {
+        let mut vote = message.signed.vote;
+        let mut other = message.clone();
+        let mut seal = Bytes::new();
+        match vote.kind {
+            Kind::Proposal => {
+                if let Some(value) = &message.value {
+                    let value = LabValue::new(value.height(), value.parent(), random.next_u64(), true);
+                    vote.digest = value.id();
+                    other.value = Some(value);
+                }
+            }
+            Kind::Prepare => vote.digest = keccak256(random.next_u64().to_be_bytes()),
+            Kind::Commit => {
+                vote.digest = keccak256(random.next_u64().to_be_bytes());
+                let digest = seal_digest(vote.digest, vote.view.round);
+                seal = Bytes::copy_from_slice(&mock_sign(self.peer(node), digest.0));
+            }
+            Kind::RoundChange => {
+                // A claim that nothing supports.
+                vote.prepared = Some((Round::new(vote.view.round.get().saturating_sub(1)), B256::repeat_byte(9)));
+            }
+        }
+        other.signed = self.signed(node, vote, seal);
+        other
+    }
+}
+
+impl Lab for JustifiedLab {
+    type Model = Klaytn<LabValue>;
+    type Engine = Justified<LabValue>;
+
+    fn nodes(&self) -> usize {
+        self.turns.validators.len()
+    }
+
+    fn peer(&self, node: usize) -> Address {
+        self.turns.validators.get(node).copied().unwrap_or_default()
+    }
+
+    fn config(&self, node: usize) -> <Justified<LabValue> as Engine<Klaytn<LabValue>>>::Config {
+        JustifiedConfig {
+            timeouts: Arc::clone(&self.timeouts),
+            authors: Arc::new(MockAuthors),
+            ..JustifiedConfig::new(self.peer(node), Arc::new(self.turns.clone()), B256::ZERO)
+        }
+    }
+
+    fn genesis(&self) -> B256 {
+        B256::ZERO
+    }
+
+    fn value(&self, _node: usize, height: Height, parent: B256, salt: u64, valid: bool) -> LabValue {
+        LabValue::new(height, parent, salt, valid)
+    }
+
+    fn is_valid(&self, value: &LabValue) -> bool {
+        value.is_valid()
+    }
+
+    fn sign(&self, node: usize, digest: [u8; 32]) -> Seal {
+        mock_sign(self.peer(node), digest)
+    }
+
+    /// The quorum that decides is the quorum that an importing node wants.
+    fn accepts(&self, value: &LabValue, cert: &CommittedSeals) -> bool {
+        let digest = seal_digest(value.id(), cert.round);
+        let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
+        signers.sort_unstable();
+        signers.dedup();
+        let known = |signer: &Option<Address>| signer.is_some_and(|a| self.turns.validators.contains(&a));
+        let needed = quorum::two_thirds(u32::try_from(self.nodes()).unwrap_or(u32::MAX)) as usize;
+        signers.len() == cert.seals.len() && signers.len() >= needed && signers.iter().all(known)
+    }
+
+    fn round(&self, cert: &CommittedSeals) -> u64 {
+        cert.round.get()
+    }
+
+    fn claim(&self, msg: &JustifiedMessage<LabValue>) -> Option<(Address, Statement)> {
+        Some((msg.signed.from, msg.signed.vote.statement(msg.signed.vote.digest)))
+    }
+
+    fn describe(&self, msg: &JustifiedMessage<LabValue>) -> (&'static str, usize) {
+        let kind = match msg.signed.vote.kind {
+            Kind::Proposal => "proposal",
+            Kind::Prepare => "prepare",
+            Kind::Commit => "commit",
+            Kind::RoundChange => "round change",
+        };
+        let votes = 1 + msg.round_changes.len() + msg.prepares.len();
+        (kind, votes * 150 + msg.value.as_ref().map_or(0, Value::size))
+    }
+
+    fn corrupt(
+        &self,
+        node: usize,
+        how: Byzantine,
+        to: usize,
+        msg: &JustifiedMessage<LabValue>,
+        random: &mut Stream,
+    ) -> Vec<JustifiedMessage<LabValue>> {
+        match how {
+            Byzantine::Silent => Vec::new(),
+            Byzantine::Equivocate if to.is_multiple_of(2) => vec![self.other(node, msg, random)],
+            Byzantine::Equivocate if random.chance(100) => vec![msg.clone(), self.other(node, msg, random)],
+            Byzantine::Withhold if random.chance(500) => Vec::new(),
+            Byzantine::BadSeal if msg.signed.vote.kind == Kind::Commit => {
+                vec![JustifiedMessage::plain(self.signed(node, msg.signed.vote, vec![7; 65].into()))]
+            }
+            Byzantine::FarAhead => {
+                let view = View::new(msg.signed.vote.view.slot, Round::new(random.below(1 << 32)));
+                let vote = Vote { kind: Kind::RoundChange, view, digest: B256::ZERO, prepared: None };
+                vec![msg.clone(), JustifiedMessage::plain(self.signed(node, vote, Bytes::new()))]
+            }
+            _ => vec![msg.clone()],
+        }
+    }
+}
