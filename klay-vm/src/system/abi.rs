@@ -22,7 +22,8 @@ pub(super) fn call_with_text(signature: &str, text: &str) -> Bytes {
         input.extend_from_slice(&U256::from(word).to_be_bytes::<WORD>());
     }
     input.extend_from_slice(text.as_bytes());
-    input.resize(input.len().next_multiple_of(WORD) + 4, 0);
+    let padded = text.len().next_multiple_of(WORD);
+    input.resize(input.len() - text.len() + padded, 0);
     input.into()
 }
 
