@@ -33,7 +33,7 @@ impl Committees<Chain> for Four {
     }
 }
 
-fn domain() -> B256 {
+const fn domain() -> B256 {
     B256::repeat_byte(0xd0)
 }
 

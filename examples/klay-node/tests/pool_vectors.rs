@@ -52,7 +52,7 @@ async fn what_the_reference_client_refuses_is_refused_with_its_words() {
 }
 
 /// The commitment to a blob of zeros, and each of its proofs, is the point at infinity.
-fn infinity() -> [u8; 48] {
+const fn infinity() -> [u8; 48] {
     let mut point = [0; 48];
     point[0] = 0xc0;
     point

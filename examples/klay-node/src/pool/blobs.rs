@@ -82,7 +82,7 @@ fn proofs_verify(sidecar: &BlobSidecar) -> Result<bool, c_kzg::Error> {
     let settings = ethereum_kzg_settings(0);
     let (mut cells, mut commitments, mut indices) = (Vec::new(), Vec::new(), Vec::new());
     for (blob, commitment) in sidecar.blobs.iter().zip(&sidecar.commitments) {
-        cells.extend_from_slice(&settings.compute_cells(&*Box::new(Blob::from_bytes(blob)?))?[..]);
+        cells.extend_from_slice(&settings.compute_cells(&Box::new(Blob::from_bytes(blob)?))?[..]);
         commitments.resize(commitments.len() + CELLS_PER_EXT_BLOB, Bytes48::new(*commitment));
         indices.extend(0..CELLS_PER_EXT_BLOB as u64);
     }
