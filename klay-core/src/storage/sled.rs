@@ -1,7 +1,7 @@
 //! A store on sled 0.34.
 
 use super::{Batch, KeyValue, StorageError, Table, Visit};
-use std::path::Path;
+use std::{path::Path, thread, time::Duration};
 
 /// A store in a directory, on sled.
 ///
@@ -40,8 +40,26 @@ impl Sled {
     /// If the directory cannot be used, is open elsewhere or is damaged.
     pub fn with_cache(path: impl AsRef<Path>, cache: u64) -> Result<Self, StorageError> {
         let config = sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None);
+        for _ in 0..LOCK_TRIES {
+            match config.open() {
+                Err(error) if is_locked(&error) => thread::sleep(LOCK_PAUSE),
+                opened => return Ok(Self { db: opened? }),
+            }
+        }
         Ok(Self { db: config.open()? })
     }
+}
+
+/// How often the directory is tried while somebody holds it: a store that was just closed lets go of it a moment after,
+/// when its last thread has ended.
+const LOCK_TRIES: u32 = 100;
+
+/// Pause between two tries; 3 s in all.
+const LOCK_PAUSE: Duration = Duration::from_millis(30);
+
+/// sled tells this failure from others by its text only.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
