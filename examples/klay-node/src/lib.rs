@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod node;
 pub mod pool;
 pub mod rpc;
+pub mod workload;
 
 use std::sync::Arc;
 
