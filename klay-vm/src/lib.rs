@@ -25,4 +25,5 @@ pub use env::{BlockContext, BlockHashes, NoHashes};
 pub use error::{Disposition, TxError};
 pub use machine::Deadline;
 pub use payload::{Effect, ExecutablePayload, Recipient};
+pub use precompile::precompiles;
 pub use state::{AccountSource, State, StateError};

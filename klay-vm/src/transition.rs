@@ -354,7 +354,7 @@ fn warm_list(list: &AccessList) -> AddressMap<HashSet<U256>> {
 }
 
 /// Who signed an authorization, if anybody could have.
-fn authority(authorization: &SignedAuthorization) -> Option<Address> {
+pub(crate) fn authority(authorization: &SignedAuthorization) -> Option<Address> {
     let odd_y = match authorization.y_parity() {
         0 => false,
         1 => true,

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_eips::eip2930::{AccessList, AccessListItem};
-use klay_core::{Address, B256, Fork};
+use alloy_eips::{
+    eip2930::{AccessList, AccessListItem},
+    eip7702::SignedAuthorization,
+};
+use klay_core::{Address, B256, U256};
 use revm::{
     Inspector,
     interpreter::{
@@ -13,46 +16,50 @@ use revm::{
     },
 };
 
-use super::{CallError, CallOutcome, CallRequest, inspect};
-use crate::{env::BlockContext, machine::KlvmContext, precompile::reserved, state::State};
+use super::{CallError, CallOutcome, CallRequest, Terms, run};
+use crate::{
+    env::BlockContext,
+    error::TxError,
+    machine::{Klvm, KlvmContext},
+    precompile::KlvmPrecompiles,
+    spec::Level,
+    state::State,
+    transition::authority,
+};
 
 /// Collects what instructions touch.
-#[derive(Debug, Default)]
-struct Collector {
-    excluded: BTreeSet<Address>,
+#[derive(Debug)]
+struct Collector<'a> {
+    excluded: &'a BTreeSet<Address>,
     accessed: BTreeMap<Address, BTreeSet<B256>>,
 }
 
 /// The access list with which every access of `request` is warm, and the outcome with that list.
 ///
-/// Sender, recipient (or new contract), precompiled contracts and the proposer are listed only with slots, as they are
-/// warm by themselves.
+/// Sender, recipient (or new contract), accounts that delegate themselves and precompiled contracts are listed only with
+/// slots, as they are warm by themselves. The list costs nothing. The sender is given gas at the base fee and must have
+/// the rest.
 ///
 /// # Errors
-/// As [`call`](super::call).
+/// As [`call`](super::call), and if the sender cannot pay.
 pub fn create_access_list(
     state: &State,
     ctx: &BlockContext,
     request: &CallRequest,
 ) -> Result<(AccessList, CallOutcome), CallError> {
-    let recipient = match request.to {
-        Some(to) => to,
-        None => request.from.create(state.nonce(request.from)?),
-    };
-    let mut excluded = BTreeSet::from([request.from, recipient]);
-    if ctx.rules.has(Fork::Shanghai) {
-        excluded.insert(ctx.coinbase);
+    let gas = U256::from(request.gas);
+    let gift = gas.saturating_mul(ctx.base_fee.unwrap_or_default());
+    if state.balance(request.from)?.saturating_add(gift) < gas.saturating_mul(request.gas_price) {
+        return Err(CallError::NotApplicable(TxError::PayerBalance));
     }
+    let excluded = excluded(state, ctx, request)?;
     let mut request = request.clone();
     let given = request.access_list.take().unwrap_or_default();
-    let mut list = given;
+    let mut list = Collector::new(&excluded, &given).list();
     loop {
         request.access_list = Some(list.clone());
-        let mut collector = Collector { excluded: excluded.clone(), ..Collector::default() };
-        for item in &list.0 {
-            collector.accessed.entry(item.address).or_default().extend(&item.storage_keys);
-        }
-        let (outcome, collector) = inspect(state, ctx, &request, collector)?;
+        let collector = Collector::new(&excluded, &list);
+        let (outcome, collector) = run(state, ctx, &request, Terms::Listing { gift }, collector, Klvm::inspect)?;
         let next = collector.list();
         // The list grows with each round and the accesses of a run are finite.
         if next == list {
@@ -62,7 +69,31 @@ pub fn create_access_list(
     }
 }
 
-impl Collector {
+/// What is warm without a list.
+fn excluded(state: &State, ctx: &BlockContext, request: &CallRequest) -> Result<BTreeSet<Address>, CallError> {
+    let recipient = match request.to {
+        Some(to) => to,
+        None => request.from.create(state.nonce(request.from)?),
+    };
+    let mut excluded = BTreeSet::from([request.from, recipient]);
+    excluded.extend(KlvmPrecompiles::new(Level::of(ctx.rules)).warm());
+    let is_valid = |authorization: &&SignedAuthorization| {
+        (authorization.chain_id.is_zero() || authorization.chain_id == U256::from(ctx.chain_id))
+            && authorization.nonce != u64::MAX
+    };
+    excluded.extend(request.authorization_list.iter().filter(is_valid).filter_map(authority));
+    Ok(excluded)
+}
+
+impl<'a> Collector<'a> {
+    fn new(excluded: &'a BTreeSet<Address>, list: &AccessList) -> Self {
+        let mut accessed = BTreeMap::<_, BTreeSet<_>>::new();
+        for item in &list.0 {
+            accessed.entry(item.address).or_default().extend(&item.storage_keys);
+        }
+        Self { excluded, accessed }
+    }
+
     fn list(self) -> AccessList {
         let Self { excluded, accessed } = self;
         let items = accessed.into_iter().filter(|(address, slots)| !slots.is_empty() || !excluded.contains(address));
@@ -74,13 +105,13 @@ impl Collector {
     }
 
     fn add(&mut self, address: Address) {
-        if !self.excluded.contains(&address) && reserved(address).is_none() {
+        if !self.excluded.contains(&address) {
             self.accessed.entry(address).or_default();
         }
     }
 }
 
-impl Inspector<KlvmContext, EthInterpreter> for Collector {
+impl Inspector<KlvmContext, EthInterpreter> for Collector<'_> {
     fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _ctx: &mut KlvmContext) {
         let stack = interpreter.stack.data();
         let from_top = |n: usize| stack.len().checked_sub(n + 1).and_then(|at| stack.get(at)).copied();

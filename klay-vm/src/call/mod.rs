@@ -112,7 +112,7 @@ impl From<WorldError> for CallError {
 /// # Errors
 /// If the message is not applicable, the time is over, or the state cannot be read. A failed execution is an outcome.
 pub fn call(state: &State, ctx: &BlockContext, request: &CallRequest) -> Result<CallOutcome, CallError> {
-    run(state, ctx, request, (), Klvm::run).map(|(outcome, ())| outcome)
+    run(state, ctx, request, Terms::Call, (), Klvm::run).map(|(outcome, ())| outcome)
 }
 
 /// As [`call`], showing every step to `inspector`.
@@ -125,13 +125,23 @@ pub fn inspect<INSP: Inspector<KlvmContext, EthInterpreter>>(
     request: &CallRequest,
     inspector: INSP,
 ) -> Result<(CallOutcome, INSP), CallError> {
-    run(state, ctx, request, inspector, Klvm::inspect)
+    run(state, ctx, request, Terms::Call, inspector, Klvm::inspect)
+}
+
+/// What the sender is given, and what lists cost.
+#[derive(Debug, Clone, Copy)]
+enum Terms {
+    /// The whole fee; lists cost gas as in a transaction.
+    Call,
+    /// This amount in peb, which covers the fee together with what the sender has; lists cost nothing.
+    Listing { gift: U256 },
 }
 
 fn run<INSP>(
     state: &State,
     ctx: &BlockContext,
     request: &CallRequest,
+    terms: Terms,
     inspector: INSP,
     run: Run<INSP>,
 ) -> Result<(CallOutcome, INSP), CallError> {
@@ -142,15 +152,19 @@ fn run<INSP>(
     let nonce = world.account(request.from)?.map_or(0, |account| account.nonce);
     // The fee is a gift; what is left of it is taken back with the state.
     let fee = request.gas_price.saturating_mul(U256::from(request.gas));
+    let gift = match terms {
+        Terms::Call => fee,
+        Terms::Listing { gift } => gift,
+    };
     let balance = world.change(request.from, Default::default, |from| {
-        from.balance = from.balance.saturating_add(fee);
+        from.balance = from.balance.saturating_add(gift);
         from.balance
     })?;
+    let intrinsic = request.intrinsic(ctx, terms).map_err(CallError::NotApplicable)?;
+    intrinsic.check(request.gas).map_err(CallError::NotApplicable)?;
     if balance - fee.min(balance) < request.value {
         return Err(CallError::NotApplicable(TxError::InsufficientBalance));
     }
-    let intrinsic = request.intrinsic(ctx).map_err(CallError::NotApplicable)?;
-    intrinsic.check(request.gas).map_err(CallError::NotApplicable)?;
     let level = Level::of(ctx.rules);
     if level.is_since(Level::Shanghai) && request.to.is_none() && request.input.len() > MAX_INIT_CODE_SIZE {
         return Err(CallError::NotApplicable(TxError::InitCodeSize { got: request.input.len() }));
@@ -192,8 +206,12 @@ fn run<INSP>(
 
 impl CallRequest {
     /// Intrinsic gas of the message, as of a transaction of the plainest type that can carry it.
-    fn intrinsic(&self, ctx: &BlockContext) -> Result<IntrinsicGas, TxError> {
-        let tx_type = match (self.authorization_list.is_empty(), &self.access_list) {
+    fn intrinsic(&self, ctx: &BlockContext, terms: Terms) -> Result<IntrinsicGas, TxError> {
+        let (access_list, authorization_list) = match terms {
+            Terms::Call => (self.access_list.as_ref(), &self.authorization_list[..]),
+            Terms::Listing { .. } => (None, &[][..]),
+        };
+        let tx_type = match (authorization_list.is_empty(), access_list) {
             (false, _) => TxType::ETHEREUM_SET_CODE,
             (true, Some(_)) => TxType::ETHEREUM_ACCESS_LIST,
             (true, None) => TxType::LEGACY,
@@ -210,8 +228,8 @@ impl CallRequest {
             value: self.value,
             input: &self.input,
             human_readable: false,
-            access_list: self.access_list.as_ref(),
-            authorization_list: Some(&self.authorization_list),
+            access_list,
+            authorization_list: Some(authorization_list),
             blob_hashes: &[],
             max_fee_per_blob_gas: None,
             chain_id: None,

@@ -7,9 +7,12 @@
 
 mod fee_payer;
 mod modexp;
+mod names;
 mod price;
 mod validate_sender;
 mod vm_log;
+
+pub use names::precompiles;
 
 use klay_core::{Address, Bytes};
 use revm::{

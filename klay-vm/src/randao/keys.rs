@@ -50,7 +50,11 @@ impl ProposerKeys {
         Ok(proven)
     }
 
-    fn registered(&self, parent: View<'_>) -> Result<Registered, RandaoError> {
+    /// Keys and proofs as registered for the block after `parent`, not verified.
+    ///
+    /// # Errors
+    /// If the contracts cannot be read.
+    pub fn registered(&self, parent: View<'_>) -> Result<Arc<BTreeMap<Address, (Bytes, Bytes)>>, RandaoError> {
         let next = parent.header.number.saturating_add(1);
         let contract = if parent.config.forks.starts_at(Fork::Randao, next) {
             let registry = parent.config.randao_registry.as_ref();

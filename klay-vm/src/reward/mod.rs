@@ -54,6 +54,21 @@ pub struct Reward {
 }
 
 impl Reward {
+    /// Adds another block's reward.
+    pub fn accumulate(&mut self, other: &Self) {
+        let add = |sum: &mut U256, part: U256| *sum = sum.saturating_add(part);
+        add(&mut self.minted, other.minted);
+        add(&mut self.total_fee, other.total_fee);
+        add(&mut self.burnt_fee, other.burnt_fee);
+        add(&mut self.proposer, other.proposer);
+        add(&mut self.stakers, other.stakers);
+        add(&mut self.kif, other.kif);
+        add(&mut self.kef, other.kef);
+        for (address, amount) in &other.credits {
+            self.credit(*address, *amount);
+        }
+    }
+
     fn credit(&mut self, address: Address, amount: U256) {
         let sum = self.credits.entry(address).or_default();
         *sum = sum.saturating_add(amount);

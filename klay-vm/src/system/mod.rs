@@ -27,11 +27,11 @@ use klay_core::{
     config::ChainConfig,
 };
 
-pub use governance::contract_params;
+pub use governance::{contract_items, contract_params};
 pub(crate) use kip113::KIP113;
 pub use kip113::{FIXED_KEYS_ADDRESS, bls_keys, fix_bls_keys};
-pub use rebalance::{Balances, RebalanceError, Rebalanced, rebalance};
-pub use registry::{REGISTRY_ADDRESS, active_address, install_registry, registry_code, registry_storage};
+pub use rebalance::{Balances, RebalanceError, Rebalanced, rebalance, rebalance_memo};
+pub use registry::{REGISTRY_ADDRESS, active_address, all_records, install_registry, registry_code, registry_storage};
 pub use staking::{ADDRESS_BOOK_ADDRESS, staking_info};
 
 use crate::{

@@ -95,6 +95,17 @@ const KIP160: Interface = Interface {
     check_approved: "checkZeroedsApproved()",
 };
 
+/// The memo that a rebalance contract keeps once it is finalised: what was burnt, as JSON; empty before.
+///
+/// # Errors
+/// If the contract does not answer as its interface says.
+pub fn rebalance_memo(view: View<'_>, contract: Address) -> Result<String, SystemError> {
+    let function = "memo()";
+    view.read(contract, function, abi::call(function, &[]), |values| {
+        Some(String::from_utf8_lossy(values.bytes()?).into_owned())
+    })
+}
+
 /// Does the rebalance of this block, if it is one: `None` otherwise. `parent` is the parent block.
 ///
 /// # Errors

@@ -22,6 +22,16 @@ pub fn active_address(view: View<'_>, name: &str) -> Result<Address, SystemError
     view.read(REGISTRY_ADDRESS, function, abi::call_with_text(function, name), |values| values.address())
 }
 
+/// Everything that was ever put down under `name`, in order: the contract, and the block from which it is meant.
+///
+/// # Errors
+/// If the Registry does not answer as its interface says.
+pub fn all_records(view: View<'_>, name: &str) -> Result<Vec<(Address, U256)>, SystemError> {
+    let function = "getAllRecords(string)";
+    let read = |values: &mut abi::Values<'_>| values.list(|item| Some((item.address()?, item.word()?)));
+    view.read(REGISTRY_ADDRESS, function, abi::call_with_text(function, name), read)
+}
+
 /// Writes code and first records.
 ///
 /// # Errors
