@@ -93,12 +93,17 @@ impl ProvenKey {
         Ok(Self(public))
     }
 
+    /// Whether `reveal` is this key's signature over the number of the block.
+    pub fn reveals(&self, number: u64, reveal: &[u8]) -> bool {
+        verifies(reveal, &message(number), REVEAL_TAG, &self.0)
+    }
+
     /// Checks the two fields of the header of block `number`, given the mix before.
     ///
     /// # Errors
     /// If the reveal is not this key's signature, or the mix does not follow from it.
     pub fn verify(&self, number: u64, reveal: &[u8], mix: &[u8], previous: B256) -> Result<(), RandaoError> {
-        if !verifies(reveal, &message(number), REVEAL_TAG, &self.0) {
+        if !self.reveals(number, reveal) {
             return Err(RandaoError::InvalidReveal { number });
         }
         let expected = mixed(previous, reveal);

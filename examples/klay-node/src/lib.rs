@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod chain;
+pub mod council;
 pub mod dev;
 pub mod driver;
+pub mod export;
+pub mod import;
 pub mod metrics;
 pub mod node;
 pub mod pool;

@@ -1,7 +1,9 @@
 //! The handle on a running node, and how a node is put together.
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Read},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,6 +23,7 @@ use parking_lot::Mutex;
 use crate::{
     chain::{Chain, ChainOptions, OpenError},
     driver::{Author, Driver, DriverError, LogFolder, Parts},
+    import::{ImportError, Imported, import},
     metrics::Metrics,
     pool::{PoolConfig, TxPool},
 };
@@ -60,6 +63,27 @@ pub enum Data {
     Folder(PathBuf),
 }
 
+impl Data {
+    /// The store of the chain; made if there is none.
+    ///
+    /// # Errors
+    /// If the folder cannot be made, or the store is open elsewhere or damaged.
+    pub fn open(&self) -> Result<Arc<dyn KeyValue>, StartError> {
+        Ok(match self {
+            Self::Memory => Arc::new(Memory::new()),
+            Self::Folder(folder) => Arc::new(Sled::open(made(folder.join(CHAIN_FOLDER))?)?),
+        })
+    }
+
+    /// Whether there is something to open.
+    pub fn exists(&self) -> bool {
+        matches!(self, Self::Folder(folder) if folder.join(CHAIN_FOLDER).is_dir())
+    }
+}
+
+/// Where the store lies in a node's folder.
+const CHAIN_FOLDER: &str = "chain";
+
 /// What makes blocks.
 #[derive(Debug)]
 pub struct Authority {
@@ -98,8 +122,8 @@ impl Authority {
 /// What a node is made of.
 #[derive(Debug)]
 pub struct NodeConfig {
-    /// The chain's beginning, prepared ([`Genesis::prepared`]).
-    pub genesis: Genesis,
+    /// The chain's beginning, prepared ([`Genesis::prepared`]); `None` takes the chain that the data hold.
+    pub genesis: Option<Genesis>,
     /// Where it is kept.
     pub data: Data,
     /// What is kept, and when states are written.
@@ -118,8 +142,21 @@ impl NodeConfig {
     /// A node in memory that makes no blocks.
     pub fn new(genesis: Genesis) -> Self {
         Self {
-            genesis,
+            genesis: Some(genesis),
             data: Data::Memory,
+            chain: ChainOptions::default(),
+            pool: PoolConfig::default(),
+            network_id: None,
+            authority: None,
+            wallet: Arc::new(NoWallet),
+        }
+    }
+
+    /// A node over the chain in this folder that makes no blocks.
+    pub fn stored(folder: PathBuf) -> Self {
+        Self {
+            genesis: None,
+            data: Data::Folder(folder),
             chain: ChainOptions::default(),
             pool: PoolConfig::default(),
             network_id: None,
@@ -177,11 +214,11 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
         let NodeConfig { genesis, data, chain, pool, network_id, authority, wallet } = config;
         let metrics = Arc::new(Metrics::default());
-        let store: Arc<dyn KeyValue> = match &data {
-            Data::Memory => Arc::new(Memory::new()),
-            Data::Folder(folder) => Arc::new(Sled::open(made(folder.join("chain"))?)?),
+        let store = data.open()?;
+        let chain = match genesis {
+            Some(genesis) => Chain::open(store, &genesis, chain, &metrics)?,
+            None => Chain::open_stored(store, chain, &metrics)?,
         };
-        let chain = Chain::open(store, &genesis, chain, &metrics)?;
         let pool = TxPool::new(pool, chain.pool_head(), Arc::clone(&metrics));
         let driver = match authority {
             Some(authority) => Some(drive(&chain, &pool, &metrics, authority, &data).await?),
@@ -189,6 +226,16 @@ impl Node {
         };
         let network_id = network_id.unwrap_or(chain.config().chain_id);
         Ok(Self(Arc::new(Inner { chain, pool, wallet, metrics, network_id, driver: Mutex::new(driver) })))
+    }
+
+    /// Imports blocks behind the head and lets the pool follow: see [`crate::import::import`].
+    ///
+    /// # Errors
+    /// As there. Blocks before the one that was refused stay.
+    pub fn import(&self, source: impl Read + Send) -> Result<Imported, ImportError> {
+        let imported = import(&self.0.chain, source, &mut |_| ControlFlow::Continue(()));
+        self.0.pool.follow(self.0.chain.pool_head(), core::iter::empty());
+        imported
     }
 
     /// Stops making blocks and writes the newest state. The handles stay readable.

@@ -214,12 +214,12 @@ async fn states_are_written_behind_the_chain_while_it_goes_on() {
 async fn data_of_another_chain_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     start(folder(dir.path())).await.stop().await;
-    let other = NodeConfig { genesis: accounts().genesis(CHAIN_ID + 1).unwrap(), ..config(folder(dir.path())) };
+    let other = NodeConfig { genesis: Some(accounts().genesis(CHAIN_ID + 1).unwrap()), ..config(folder(dir.path())) };
     let refused = Node::start(other).await.unwrap_err();
     assert!(matches!(refused, StartError::Open(OpenError::OtherChainId { got: 1337, .. })), "{refused}");
     let mut genesis = accounts().genesis(CHAIN_ID).unwrap();
     genesis.timestamp += 1;
-    let refused = Node::start(NodeConfig { genesis, ..config(folder(dir.path())) }).await.unwrap_err();
+    let refused = Node::start(NodeConfig { genesis: Some(genesis), ..config(folder(dir.path())) }).await.unwrap_err();
     assert!(matches!(refused, StartError::Open(OpenError::OtherGenesis { .. })), "{refused}");
 }
 

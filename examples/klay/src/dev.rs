@@ -67,9 +67,9 @@ pub(crate) struct Dev {
 
 /// An address to listen on, if any.
 #[derive(Debug, Clone, Copy)]
-struct Listen(Option<SocketAddr>);
+pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
 
-fn listen(text: &str) -> Result<Listen, String> {
+pub(crate) fn listen(text: &str) -> Result<Listen, String> {
     if text == "off" {
         return Ok(Listen(None));
     }
@@ -171,7 +171,7 @@ impl Dev {
 }
 
 /// Where a user's programs keep their data.
-fn user_data() -> Option<PathBuf> {
+pub(crate) fn user_data() -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").map(PathBuf::from);
     if cfg!(target_os = "macos") {
         return home().map(|home| home.join("Library").join("Application Support"));
@@ -184,7 +184,7 @@ fn user_data() -> Option<PathBuf> {
 }
 
 /// Ends with Ctrl-C or, where there is such a thing, SIGTERM.
-async fn wait_for_the_end() -> io::Result<()> {
+pub(crate) async fn wait_for_the_end() -> io::Result<()> {
     #[cfg(unix)]
     {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

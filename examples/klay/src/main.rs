@@ -4,6 +4,9 @@
 
 mod cli;
 mod dev;
+mod export;
+mod import;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,12 @@ struct Klay {
 enum Command {
     /// Run a chain on this machine.
     Dev(dev::Dev),
+    /// Import and verify blocks that the reference client or `klay export` wrote.
+    Import(import::Import),
+    /// Write blocks in the reference client's export format.
+    Export(export::Export),
+    /// Answer JSON-RPC on an imported chain, without making blocks.
+    Serve(serve::Serve),
     /// Decode, sign and send transactions.
     #[command(subcommand)]
     Tx(cli::tx::Tx),
@@ -38,6 +47,9 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Klay::parse().command {
         Command::Dev(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Tx(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Account(command) => command.run(),

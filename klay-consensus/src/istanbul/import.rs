@@ -198,11 +198,47 @@ pub enum HeaderError {
     },
 }
 
+/// Who signed a header: what takes time about a header and depends on nothing else, so that it can be found out ahead,
+/// in any order and on every core.
+///
+/// Belongs to the header it was made of: given with another one, checks are made against the wrong signers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderSigners {
+    /// The header's hash.
+    pub hash: B256,
+    /// Who sealed it; `None` if the seal yields no key.
+    pub author: Option<Address>,
+    /// Who committed it, the first [`HeaderSigners::MOST`] of them; `None` for a seal that yields no key.
+    pub committers: Vec<Option<Address>>,
+}
+
+impl HeaderSigners {
+    /// Committed seals that are looked at ahead. A header has not more of them than its council has members.
+    pub const MOST: usize = 1024;
+
+    /// Recovers the signers of `header`; there are none if its extra-data does not decode.
+    pub fn recover(header: &Header) -> Self {
+        let hash = header.hash();
+        let digest = seal::committed_digest(hash);
+        let seals = IstanbulExtra::decode(&header.extra).map_or_else(|_| Vec::new(), |extra| extra.committed_seals);
+        let committers = seals.iter().take(Self::MOST).map(|seal| seal::seal_author(digest, seal)).collect();
+        Self { hash, author: header.proposer(), committers }
+    }
+}
+
 /// Checks everything but the committed seals and returns the author.
 ///
 /// # Errors
 /// The first check that fails.
 pub fn verify_proposal(header: &Header, context: &HeaderContext<'_>) -> Result<Address, HeaderError> {
+    verify_cascade(header, context, || header.proposer())
+}
+
+fn verify_cascade(
+    header: &Header,
+    context: &HeaderContext<'_>,
+    author: impl FnOnce() -> Option<Address>,
+) -> Result<Address, HeaderError> {
     verify_base_fee(header, context)?;
     let limit = context.now.after(core::time::Duration::from_millis(ALLOWED_FUTURE_MS)).as_secs();
     if header.timestamp > limit {
@@ -219,7 +255,7 @@ pub fn verify_proposal(header: &Header, context: &HeaderContext<'_>) -> Result<A
     if header.timestamp < earliest {
         return Err(HeaderError::Timestamp { got: header.timestamp, earliest });
     }
-    let author = header.proposer().ok_or(HeaderError::Seal)?;
+    let author = author().ok_or(HeaderError::Seal)?;
     if !context.qualified.contains(author) {
         return Err(HeaderError::Unauthorized { author });
     }
@@ -235,6 +271,27 @@ pub fn verify_proposal(header: &Header, context: &HeaderContext<'_>) -> Result<A
 pub fn verify_header(header: &Header, context: &HeaderContext<'_>) -> Result<Verified, HeaderError> {
     let author = verify_proposal(header, context)?;
     let (round, signers) = verify_seals(header, context)?;
+    Ok(verified(author, round, signers, context))
+}
+
+/// As [`verify_header`] for a header whose signers are known.
+///
+/// # Errors
+/// The first check that fails.
+pub fn verify_recovered(
+    header: &Header,
+    signers: &HeaderSigners,
+    context: &HeaderContext<'_>,
+) -> Result<Verified, HeaderError> {
+    let author = verify_cascade(header, context, || signers.author)?;
+    let (round, committers) = verify_committers(header, context, |index, seal| {
+        let known = signers.committers.get(index).copied();
+        known.unwrap_or_else(|| seal::seal_author(seal::committed_digest(signers.hash), seal))
+    })?;
+    Ok(verified(author, round, committers, context))
+}
+
+fn verified(author: Address, round: u8, signers: Vec<Address>, context: &HeaderContext<'_>) -> Verified {
     let quorum = quorum::live(voting(context));
     let got = count(&signers);
     let mut warnings = Vec::new();
@@ -242,7 +299,7 @@ pub fn verify_header(header: &Header, context: &HeaderContext<'_>) -> Result<Ver
         warnings.push(Warning::BelowLiveQuorum { got, quorum });
     }
     warnings.extend(signers.iter().filter(|a| !context.qualified.contains(**a)).map(|a| Warning::DemotedSigner(*a)));
-    Ok(Verified { author, signers, round, warnings })
+    Verified { author, signers, round, warnings }
 }
 
 /// Checks the committed seals alone and returns the round and the committers.
@@ -250,14 +307,22 @@ pub fn verify_header(header: &Header, context: &HeaderContext<'_>) -> Result<Ver
 /// # Errors
 /// If there are too few, or one is not of a distinct member of the council.
 pub fn verify_seals(header: &Header, context: &HeaderContext<'_>) -> Result<(u8, Vec<Address>), HeaderError> {
+    let digest = seal::committed_digest(header.hash());
+    verify_committers(header, context, |_, seal| seal::seal_author(digest, seal))
+}
+
+fn verify_committers(
+    header: &Header,
+    context: &HeaderContext<'_>,
+    mut signer_of: impl FnMut(usize, &seal::Seal) -> Option<Address>,
+) -> Result<(u8, Vec<Address>), HeaderError> {
     let extra = IstanbulExtra::decode(&header.extra).map_err(|_| HeaderError::Extra)?;
     if extra.committed_seals.is_empty() {
         return Err(HeaderError::NoCommittedSeals);
     }
-    let digest = seal::committed_digest(header.hash());
     let mut signers = Vec::with_capacity(extra.committed_seals.len().min(context.council.len()));
     for (index, seal) in extra.committed_seals.iter().enumerate() {
-        let signer = seal::seal_author(digest, seal).ok_or(HeaderError::CommittedSignature { index })?;
+        let signer = signer_of(index, seal).ok_or(HeaderError::CommittedSignature { index })?;
         if !context.council.contains(signer) || signers.contains(&signer) {
             return Err(HeaderError::CommittedSeal { index, signer });
         }

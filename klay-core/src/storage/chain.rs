@@ -183,20 +183,29 @@ impl ChainStore {
     /// # Errors
     /// If the store fails; then the pointer is as it was.
     pub fn persist_state(&self, number: u64, root: B256, nodes: Batch) -> Result<(), StorageError> {
+        self.write_nodes(nodes)?;
+        let mut pointer = Batch::default();
+        put_persisted_state(&mut pointer, number, root);
+        self.store.write(pointer)?;
+        self.store.sync()
+    }
+
+    /// Writes trie nodes and code in the order and in the parts that [`Self::persist_state`] writes them in, without
+    /// waiting for the disk and without moving the pointer: it may follow in the batch of a block.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn write_nodes(&self, nodes: Batch) -> Result<(), StorageError> {
         let mut nodes = nodes.writes;
         nodes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let mut nodes = nodes.into_iter();
         loop {
             let writes: Vec<_> = nodes.by_ref().take(PART).collect();
             if writes.is_empty() {
-                break;
+                return Ok(());
             }
             self.store.write(Batch { writes })?;
         }
-        let mut pointer = Batch::default();
-        put_persisted_state(&mut pointer, number, root);
-        self.store.write(pointer)?;
-        self.store.sync()
     }
 
     /// Takes back every block above `number`, and the state pointer if it is above, and waits until that is on disk.

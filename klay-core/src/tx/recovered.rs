@@ -149,6 +149,11 @@ impl<F: FeeMode, P: PayloadType> HashedTx<F, P> {
         &self.encoded
     }
 
+    /// [`Self::encoded`], shared: outlives a recovery that fails.
+    pub fn shared_encoding(&self) -> Arc<[u8]> {
+        Arc::clone(&self.encoded)
+    }
+
     /// The transaction alone.
     pub fn into_tx(self) -> TxEnvelope<F, P> {
         self.tx

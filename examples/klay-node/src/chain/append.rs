@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use klay_core::storage::{Batch, NewBlock, receipts::encode_receipts};
+use klay_core::storage::{Batch, ChainStore, KeyValue, NewBlock, StorageError, receipts::encode_receipts};
 use klay_vm::{BlockResult, State};
 
 use super::{BlockReceipts, Chain, ChainError, Head, HeadEvent, SealedBlock, persist::Plan, stored};
+use crate::council::CouncilError;
 
 impl Chain {
     /// Stores a block that follows the head, with its receipts: one batch, one sync. The block is the head when this
@@ -13,7 +14,34 @@ impl Chain {
     ///
     /// # Errors
     /// If the store fails. The chain is unchanged then.
-    pub(crate) fn append(&self, block: Arc<SealedBlock>, result: &BlockResult) -> Result<Head, ChainError> {
+    pub(crate) fn append(&self, block: Arc<SealedBlock>, result: &BlockResult) -> Result<Head, CouncilError> {
+        self.append_with(block, result, ChainStore::append)
+    }
+
+    /// As [`Self::append`], without waiting for the disk: see [`Self::sync`].
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(crate) fn append_unsynced(&self, block: Arc<SealedBlock>, result: &BlockResult) -> Result<Head, CouncilError> {
+        self.append_with(block, result, ChainStore::append_unsynced)
+    }
+
+    /// Waits until everything appended is on disk.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn sync(&self) -> Result<(), ChainError> {
+        Ok(self.0.store.store().sync()?)
+    }
+
+    fn append_with(
+        &self,
+        block: Arc<SealedBlock>,
+        result: &BlockResult,
+        store: impl FnOnce(&ChainStore, NewBlock<'_>, Batch) -> Result<(), StorageError>,
+    ) -> Result<Head, CouncilError> {
+        let mut batch = Batch::default();
+        let change = self.put_history(&block.header, &result.state, &mut batch)?;
         let mut unwritten = self.0.unwritten.lock();
         let mut state = result.state.clone();
         if let Some(written) = unwritten.written(false) {
@@ -23,16 +51,26 @@ impl Chain {
         let options = &self.0.options;
         let plan = unwritten.plan(options.persist_every, options.persist_small);
 
-        let mut batch = Batch::default();
-        let commit = (plan == Plan::WithBlock).then(|| Self::commit_with(block.number(), &state, &mut batch));
-        if let Err(error) = self.store_block(&block, result, batch) {
-            unwritten.uncount(result.changed.len());
-            return Err(error);
-        }
+        let commit = match plan {
+            Plan::WithBlock => Some(self.commit_with(block.number(), &state, &mut batch)),
+            Plan::Behind | Plan::Later => None,
+        };
+        let stored = commit.transpose().and_then(|commit| {
+            self.store_block(&block, result, batch, store)?;
+            Ok(commit)
+        });
+        let commit = match stored {
+            Ok(commit) => commit,
+            Err(error) => {
+                unwritten.uncount(result.changed.len());
+                return Err(error.into());
+            }
+        };
         if let Some(commit) = commit {
             state = self.lighter(commit.confirm());
             unwritten.clear();
         }
+        self.follow(change);
         let head = self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts.clone() }), state);
         if plan == Plan::Behind {
             self.write_behind(&head, &mut unwritten);
@@ -41,9 +79,15 @@ impl Chain {
     }
 
     /// Takes over a block that is stored already, executed again after a crash.
-    pub(super) fn resume(&self, block: Arc<SealedBlock>, result: BlockResult) {
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub(super) fn resume(&self, block: Arc<SealedBlock>, result: BlockResult) -> Result<(), ChainError> {
+        let change = self.history_of(&block.header)?;
         self.0.unwritten.lock().count(result.changed.len());
+        self.follow(change);
         self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts }), result.state);
+        Ok(())
     }
 
     /// `state` without the parts that were not used lately, if it fills too much memory.
@@ -51,7 +95,13 @@ impl Chain {
         if state.resident() > self.0.options.resident_nodes { state.unload() } else { state }
     }
 
-    fn store_block(&self, block: &SealedBlock, result: &BlockResult, batch: Batch) -> Result<(), ChainError> {
+    fn store_block(
+        &self,
+        block: &SealedBlock,
+        result: &BlockResult,
+        batch: Batch,
+        store: impl FnOnce(&ChainStore, NewBlock<'_>, Batch) -> Result<(), StorageError>,
+    ) -> Result<(), ChainError> {
         let hashes: Vec<_> = block.transactions.iter().map(|tx| tx.hash()).collect();
         let sender_hashes: Vec<_> = block.transactions.iter().map(|tx| tx.sender_hash()).collect();
         let new = NewBlock {
@@ -63,7 +113,7 @@ impl Chain {
             tx_hashes: &hashes,
             sender_tx_hashes: &sender_hashes,
         };
-        Ok(self.0.store.append(new, batch)?)
+        Ok(store(&self.0.store, new, batch)?)
     }
 
     fn advance(&self, block: Arc<SealedBlock>, receipts: Arc<BlockReceipts>, state: State) -> Head {

@@ -30,12 +30,21 @@ impl Params {
         self.0.record(header)
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
-        self.0.epoch()
+    pub(super) fn contract_at(&self, number: u64) -> Option<Address> {
+        self.0.contract_at(number)
+    }
+
+    pub(super) const fn schedule(&self) -> &ParamSchedule {
+        &self.0
     }
 }
 
 impl Chain {
+    /// Asks the parameters over time, as far as headers decide them.
+    pub fn with_schedule<R>(&self, ask: impl FnOnce(&ParamSchedule) -> R) -> R {
+        ask(self.0.params.read().schedule())
+    }
+
     /// The base fee of the block after `parent`, in peb; `None` before Magma.
     pub fn base_fee_after(&self, parent: &Header) -> Option<U256> {
         let number = parent.number.saturating_add(1);

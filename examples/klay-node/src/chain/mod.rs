@@ -8,6 +8,7 @@
 mod append;
 mod block;
 mod context;
+mod council;
 mod logs;
 mod open;
 mod persist;
@@ -32,6 +33,7 @@ pub use logs::{LogEntry, LogFilter, LogSearchError};
 pub use open::OpenError;
 
 use context::Params;
+use council::Councils;
 use recent::{Loaded, Recent};
 
 /// Why the chain could not answer. Absent things are `None`, not errors.
@@ -112,6 +114,7 @@ struct Inner {
     genesis_hash: B256,
     head: ArcSwap<Head>,
     params: RwLock<Params>,
+    councils: Councils,
     recent: RwLock<Recent>,
     loaded: Mutex<Loaded>,
     unwritten: Mutex<persist::Unwritten>,
@@ -195,6 +198,20 @@ impl Chain {
         Ok(number.filter(|number| *number <= head.block.number()))
     }
 
+    /// The hash of the block at this height.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn hash_of(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        if let Some(block) = self.0.recent.read().block(number) {
+            return Ok(Some(block.hash));
+        }
+        if number > self.head().number() {
+            return Ok(None);
+        }
+        Ok(self.0.store.hash(number)?)
+    }
+
     /// The header of the block at this height, without reading its body.
     ///
     /// # Errors
@@ -204,6 +221,19 @@ impl Chain {
             return Ok(block.header.clone());
         }
         self.0.store.header(number)?.filter(|_| number <= self.head().number()).ok_or(ChainError::NoBlock { number })
+    }
+
+    /// The RLP of the block at this height, with its seals and without blobs.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn block_rlp(&self, number: u64) -> Result<Option<Vec<u8>>, ChainError> {
+        if number > self.head().number() {
+            return Ok(None);
+        }
+        let Some(header) = self.0.store.header_bytes(number)? else { return Ok(None) };
+        let body = self.0.store.body_bytes(number)?.ok_or(StorageError::Missing { what: "body", number })?;
+        Ok(Some(crate::export::block_rlp(&header, &body)?))
     }
 
     /// The receipts of the block at this height.
@@ -274,9 +304,13 @@ impl Chain {
         self.0.config.rules(number)
     }
 
-    /// The governance parameters effective at a height.
+    /// The governance parameters effective at a height. Where the state fails under a governance contract, those that
+    /// headers ratified; see [`Self::governance_at`].
     pub fn params_at(&self, number: u64) -> Arc<GovParams> {
-        self.0.params.read().at(number)
+        self.governance_at(number).unwrap_or_else(|error| {
+            tracing::error!(%error, number, "parameters of the contract cannot be read");
+            self.0.params.read().at(number)
+        })
     }
 
     /// The base fee that the next block will have, in peb; `None` before Magma.

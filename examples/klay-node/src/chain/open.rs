@@ -25,11 +25,12 @@ use tokio::sync::broadcast;
 use super::{
     BlockReceipts, Chain, ChainError, ChainOptions, Head, Inner, SealedBlock,
     context::Params,
+    council::Councils,
     persist::Unwritten,
     recent::{Loaded, Recent},
     stored,
 };
-use crate::{driver::ExecuteError, metrics::Metrics};
+use crate::{council, driver::ExecuteError, metrics::Metrics};
 
 /// Heads that a slow listener may be behind.
 const HEADS: usize = 256;
@@ -80,6 +81,9 @@ pub enum OpenError {
     /// The genesis cannot be hashed.
     #[error("genesis: {0}")]
     Digest(io::ErrorKind),
+    /// The store is empty.
+    #[error("the data hold no chain")]
+    NoChain,
     /// No state is stored that the newest blocks could be executed upon.
     #[error("the store holds no state")]
     NoState,
@@ -103,17 +107,42 @@ impl Chain {
         options: ChainOptions,
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
-        let blocks = ChainStore::open(Arc::clone(&store))?;
+        let blocks = ChainStore::open(store)?;
         let header = first_header(&blocks, genesis)?;
+        Self::load(blocks, genesis.config.clone(), &header, options, metrics)
+    }
+
+    /// Opens the chain that `store` holds, whatever its genesis.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if there is no chain.
+    pub fn open_stored(store: Arc<dyn KeyValue>, options: ChainOptions, metrics: &Metrics) -> Result<Self, OpenError> {
+        let blocks = ChainStore::open(store)?;
+        let (Some(header), Some(config)) = (blocks.header(0)?, blocks.chain_config()?) else {
+            return Err(OpenError::NoChain);
+        };
+        let config = serde_json::from_slice(&config)?;
+        Self::load(blocks, config, &header, options, metrics)
+    }
+
+    fn load(
+        blocks: ChainStore,
+        config: ChainConfig,
+        header: &Header,
+        options: ChainOptions,
+        metrics: &Metrics,
+    ) -> Result<Self, OpenError> {
+        let store = Arc::clone(blocks.store());
         let genesis_hash = header.hash();
-        let mut params = Params::new(&genesis.config)?;
-        params.record(&header)?;
+        let mut params = Params::new(&config)?;
+        params.record(header)?;
         let written = blocks.persisted_state()?.ok_or(OpenError::NoState)?;
-        for number in (params.epoch()..=written.number).step_by(usize::try_from(params.epoch()).unwrap_or(usize::MAX)) {
+        for number in council::stored::voted(&*store, written.number)? {
             if let Some(header) = blocks.header(number)? {
                 params.record(&header)?;
             }
         }
+        let councils = Councils::open(&blocks, header, written.number)?;
         let head = blocks.head().ok_or(ChainError::NoBlock { number: 0 })?;
         let base = Inner::load(&blocks, written.number)?.ok_or(ChainError::NoBlock { number: written.number })?;
         let receipts = Inner::load_receipts_from(&blocks, written.number)?.unwrap_or_default();
@@ -122,12 +151,13 @@ impl Chain {
         let mut recent = Recent::new(&options);
         recent.push(first.clone());
         let chain = Self(Arc::new(Inner {
-            config: genesis.config.clone(),
+            config,
             options,
             store: blocks,
             genesis_hash,
             head: ArcSwap::from_pointee(first),
             params: RwLock::new(params),
+            councils,
             recent: RwLock::new(recent),
             loaded: Mutex::new(Loaded::default()),
             unwritten: Mutex::new(Unwritten::default()),
@@ -144,8 +174,7 @@ impl Chain {
         let (_, state) = self.head_state();
         let result =
             crate::driver::replay(self, &block, state).map_err(|source| OpenError::Replay { number, source })?;
-        self.resume(block, result);
-        Ok(())
+        Ok(self.resume(block, result)?)
     }
 }
 

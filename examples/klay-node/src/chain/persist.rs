@@ -123,10 +123,28 @@ impl Chain {
         Ok(())
     }
 
-    /// The commit of `state` as part of `batch`, which is that of block `number`.
-    pub(super) fn commit_with(number: u64, state: &State, batch: &mut Batch) -> klay_vm::state::StateCommit {
-        let commit = state.commit(batch);
+    /// The commit of `state` as part of `batch`, which is that of block `number`. Many nodes are written ahead of the
+    /// batch, which then holds the pointer to them alone: a store may need many times the memory of a batch.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) fn commit_with(
+        &self,
+        number: u64,
+        state: &State,
+        batch: &mut Batch,
+    ) -> Result<klay_vm::state::StateCommit, ChainError> {
+        let mut nodes = Batch::default();
+        let commit = state.commit(&mut nodes);
+        if nodes.writes.len() > WITH_BLOCK {
+            self.0.store.write_nodes(nodes)?;
+        } else {
+            batch.writes.append(&mut nodes.writes);
+        }
         put_persisted_state(batch, number, state.root());
-        commit
+        Ok(commit)
     }
 }
+
+/// Most nodes of a state in the batch of its block.
+const WITH_BLOCK: usize = 512;

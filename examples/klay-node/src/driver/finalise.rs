@@ -2,19 +2,19 @@
 //!
 //! Source: spec 30, sections 1.6 and 6.
 
+use std::sync::Arc;
+
 use klay_core::{
-    Fork,
     block::{Header, Receipt},
-    governance::{GovParams, ProposerPolicy},
+    governance::ProposerPolicy,
 };
 use klay_vm::{
     BlockExecutor, BlockResult, State, StateError, TxError,
     finalize::{FinalizeContext, FinalizeError, finalize},
-    reward::{StakingInfo, staking_source},
-    system::{SystemError, View, staking_info},
+    system::View,
 };
 
-use crate::{Chain, SharedTx, chain::SealedBlock};
+use crate::{Chain, SharedTx, chain::SealedBlock, council::CouncilError};
 
 /// Blob gas of one blob.
 const GAS_PER_BLOB: u64 = 131_072;
@@ -34,7 +34,7 @@ pub enum ExecuteError {
     Finalize(#[from] FinalizeError),
     /// The stakes cannot be read.
     #[error(transparent)]
-    Staking(#[from] SystemError),
+    Council(#[from] CouncilError),
     /// A transaction of a stored block is refused.
     #[error("transaction {index}: {source}")]
     Transaction {
@@ -55,7 +55,7 @@ pub enum ExecuteError {
 
 /// Does what the node itself does at the end of a block, and computes the state root. `base` is the state behind the
 /// parent.
-pub(super) fn finish(
+pub(crate) fn finish(
     chain: &Chain,
     mut executor: BlockExecutor,
     header: &Header,
@@ -63,28 +63,21 @@ pub(super) fn finish(
 ) -> Result<BlockResult, ExecuteError> {
     let number = header.number;
     let parent = chain.header(number.saturating_sub(1))?;
-    let params = chain.params_at(number);
+    let params = chain.governance_at(number)?;
+    let staking = match params.policy {
+        ProposerPolicy::WeightedRandom => chain.staking_at(number)?,
+        _ => Arc::default(),
+    };
     let context = FinalizeContext {
         header,
         config: chain.config(),
         params: &params,
-        staking: &staking(chain, number, &params)?,
+        staking: &staking,
         parent: View { state: base, header: &parent, config: chain.config() },
         credit_v2: None,
     };
     finalize(&mut executor, context)?;
     Ok(executor.finish()?)
-}
-
-/// Who has staked, where rewards depend on it.
-fn staking(chain: &Chain, number: u64, params: &GovParams) -> Result<StakingInfo, ExecuteError> {
-    let is_kaia = chain.rules_at(number).has(Fork::Kaia);
-    let source = staking_source(number, params.staking_update_interval, is_kaia);
-    if params.policy != ProposerPolicy::WeightedRandom {
-        return Ok(StakingInfo::empty(source));
-    }
-    let (state, header) = (chain.state_at(source)?, chain.header(source)?);
-    Ok(staking_info(View { state: &state, header: &header, config: chain.config() })?)
 }
 
 /// Executes a block of the store again, over the state behind its parent.
@@ -110,7 +103,7 @@ pub(super) fn encoded(transactions: &[SharedTx]) -> Vec<&[u8]> {
 }
 
 /// The consensus forms, for the root over them.
-pub(super) fn encoded_receipts(receipts: &[Receipt]) -> Vec<Vec<u8>> {
+pub(crate) fn encoded_receipts(receipts: &[Receipt]) -> Vec<Vec<u8>> {
     receipts.iter().map(Receipt::encode_consensus).collect()
 }
 

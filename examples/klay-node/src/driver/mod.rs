@@ -28,7 +28,7 @@ use crate::{Chain, TxPool, metrics::Metrics};
 
 pub use build::Author;
 pub use finalise::ExecuteError;
-pub(crate) use finalise::replay;
+pub(crate) use finalise::{encoded_receipts, finish, replay};
 
 /// Why a node cannot start to make blocks.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,86 @@
+//! `klay serve`: JSON-RPC on a chain that is there.
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::Parser;
+use klay_node::{
+    Node, NodeConfig,
+    node::Data,
+    rpc::{self, Limits, NodeTopics, Server, ServerConfig, Services},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    cli::Outcome,
+    dev::{Listen, listen, wait_for_the_end},
+    import::data_folder,
+};
+
+/// Answer JSON-RPC on an imported chain, without making blocks.
+#[derive(Debug, Parser)]
+pub(crate) struct Serve {
+    /// Folder of the chain's data
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address of JSON-RPC over HTTP, or `off`
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8551", value_parser = listen)]
+    http: Listen,
+    /// Address of JSON-RPC over WebSocket, or `off`
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8552", value_parser = listen)]
+    ws: Listen,
+    /// The number in `net_version`; the chain id if not given
+    #[arg(long, value_name = "N")]
+    network_id: Option<u64>,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Outcome {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .init();
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Outcome {
+        let folder = data_folder(self.data.as_deref())?;
+        if !Data::Folder(folder.clone()).exists() {
+            return Err(format!("there is no chain in {}: `klay import` makes one", folder.display()).into());
+        }
+        let config = NodeConfig { network_id: self.network_id, ..NodeConfig::stored(folder) };
+        let node = Node::start(config).await?;
+        let limits = Limits::default();
+        let services = Services::new(node.clone(), limits.clone());
+        let server = ServerConfig {
+            http: self.http.0,
+            ws: self.ws.0,
+            cors: vec!["*".to_owned()],
+            ws_origins: vec!["*".to_owned()],
+            limits,
+            ..ServerConfig::default()
+        };
+        let table = rpc::table(&services);
+        let server = Server::start(server, table, Arc::new(NodeTopics::new(services))).await?;
+        let head = node.chain().head();
+        eprintln!("Chain     {}", node.config().chain_id);
+        eprintln!("Genesis   {}", node.chain().genesis_hash());
+        eprintln!("Head      {} {}", head.number(), head.hash);
+        for (name, address) in [("HTTP     ", server.http), ("WebSocket", server.ws)] {
+            if let Some(address) = address {
+                eprintln!("{name} {address}");
+            }
+        }
+        wait_for_the_end().await?;
+        server.stop();
+        node.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
