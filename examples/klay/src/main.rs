@@ -6,6 +6,7 @@ mod cli;
 mod dev;
 mod export;
 mod import;
+mod load;
 mod serve;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Command {
     Export(export::Export),
     /// Answer JSON-RPC on an imported chain, without making blocks.
     Serve(serve::Serve),
+    /// Put running nodes under the published load and measure it.
+    Load(load::Load),
     /// Decode, sign and send transactions.
     #[command(subcommand)]
     Tx(cli::tx::Tx),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Load(command) => command.run(),
         Command::Tx(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Account(command) => command.run(),

@@ -86,11 +86,16 @@ impl Workload {
         }
     }
 
-    /// With contracts at other places.
-    pub const fn with_contracts(mut self, token: Address, counter: Address) -> Self {
+    /// With only the first `count` senders, at least one: another load than the published one.
+    pub fn with_senders(mut self, count: usize) -> Self {
+        self.senders.truncate(count.max(1));
+        self
+    }
+
+    /// Calls contracts that stand elsewhere than in [`Self::alloc`].
+    pub const fn use_contracts(&mut self, token: Address, counter: Address) {
         self.token = token;
         self.counter = counter;
-        self
     }
 
     /// Addresses of the senders, in their order.
@@ -110,14 +115,14 @@ impl Workload {
 
     /// Nonces of senders that have sent nothing.
     pub fn nonces(&self) -> Vec<u64> {
-        vec![0; SENDERS]
+        vec![0; self.senders.len()]
     }
 
     /// The first `count` transactions of a mix; `nonces` holds each sender's next one and is advanced.
     pub fn plan(&self, mix: Mix, count: u64, nonces: &mut [u64]) -> Vec<Plan> {
         (0..count)
             .map(|index| {
-                let sender = self.draw(index, "sender", SENDERS);
+                let sender = self.draw(index, "sender", self.senders.len());
                 let class = mix.class(self.draw(index, "class", 100));
                 let hot = mix == Mix::App && self.draw(index, "hot", 100) == 0;
                 let receiver = if hot { 0 } else { self.draw(index, "receiver", RECEIVERS) };
