@@ -17,7 +17,8 @@ use crate::{
     payload::{Effect, ExecutablePayload},
     spec::Level,
     state::{State, StateError, World, WorldError},
-    transition::{Action, Message},
+    trace::{Top, Tracer, Watch},
+    transition::{Action, Message, Run},
     validate,
 };
 
@@ -69,7 +70,7 @@ pub struct Checkpoint {
 /// machine inside is bound to its thread.
 #[derive(Debug)]
 pub struct BlockExecutor {
-    klvm: Klvm,
+    klvm: Klvm<Watch>,
     ctx: BlockContext,
     deadline: Option<Deadline>,
     receipts: Vec<Receipt>,
@@ -81,7 +82,7 @@ impl BlockExecutor {
     /// An executor over `state`, the state after the parent block.
     pub fn new(state: State, ctx: BlockContext) -> Self {
         let world = World::new(state, Level::of(ctx.rules), ctx.hashes.clone());
-        let klvm = Klvm::new(&ctx, world, ());
+        let klvm = Klvm::new(&ctx, world, Watch::default());
         Self { klvm, ctx, deadline: None, receipts: Vec::new(), gas_prices: Vec::new(), gas_used: 0 }
     }
 
@@ -91,6 +92,11 @@ impl BlockExecutor {
     pub fn with_deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// As [`Self::with_deadline`], from the next transaction on; none lifts the limit.
+    pub fn set_deadline(&mut self, deadline: Option<Deadline>) {
+        self.deadline = deadline;
     }
 
     /// The block's context.
@@ -103,6 +109,26 @@ impl BlockExecutor {
     /// # Errors
     /// If the transaction cannot be part of this block. Nothing has changed then, and the next can be tried.
     pub fn execute<F: FeeMode, P: ExecutablePayload>(&mut self, tx: &RecoveredTx<F, P>) -> Result<Executed, TxError> {
+        self.carry_out(tx, Klvm::run)
+    }
+
+    /// As [`Self::execute`], shown to `tracer` on the way, which comes back with what it has seen.
+    pub fn trace<F: FeeMode, P: ExecutablePayload, T: Tracer>(
+        &mut self,
+        tx: &RecoveredTx<F, P>,
+        tracer: T,
+    ) -> (Result<Executed, TxError>, T) {
+        self.klvm.0.inspector = Watch::new(tracer);
+        let executed = self.carry_out(tx, Klvm::inspect);
+        let tracer = self.klvm.0.inspector.take().expect("the watch holds the tracer that was put into it above");
+        (executed, tracer)
+    }
+
+    fn carry_out<F: FeeMode, P: ExecutablePayload>(
+        &mut self,
+        tx: &RecoveredTx<F, P>,
+        run: Run<Watch>,
+    ) -> Result<Executed, TxError> {
         let (rules, level) = (self.ctx.rules, self.klvm.0.ctx.chain.level);
         let view = tx.view();
         let (sender, payer) = (tx.sender(), tx.payer());
@@ -157,8 +183,26 @@ impl BlockExecutor {
             prepaid,
             fee_receiver: self.ctx.fee_receiver(),
         };
-        self.klvm.0.ctx.chain.meter = Meter::limited(level, view.gas_limit, false).with_deadline(self.deadline.clone());
-        let outcome = self.klvm.transit(&message, |amount| fees::split(tx.tx(), amount), Klvm::run);
+        let counts = self.klvm.0.inspector.is_on();
+        self.klvm.0.ctx.chain.meter =
+            Meter::limited(level, view.gas_limit, counts).with_deadline(self.deadline.clone());
+        self.klvm.0.inspector.begin(&Top {
+            from: sender,
+            to: match message.action {
+                Action::Call { to, .. } => to,
+                Action::Create => sender.create(view.nonce),
+                Action::Nothing => sender,
+            },
+            is_creation: message.action == Action::Create,
+            input: view.input,
+            gas_limit: view.gas_limit,
+            gas: view.gas_limit - message.intrinsic.total,
+            value: view.value,
+            gas_price,
+            block: self.ctx.number,
+        });
+        let outcome = self.klvm.transit(&message, |amount| fees::split(tx.tx(), amount), run);
+        let outcome = outcome.and_then(|outcome| self.klvm.show_end(outcome));
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {

@@ -16,6 +16,7 @@ pub mod state;
 #[cfg(feature = "statetest")]
 pub mod statetest;
 pub mod system;
+pub mod trace;
 mod transition;
 pub mod validate;
 
@@ -27,3 +28,4 @@ pub use machine::Deadline;
 pub use payload::{Effect, ExecutablePayload, Recipient};
 pub use precompile::precompiles;
 pub use state::{AccountSource, State, StateError};
+pub use trace::Tracer;

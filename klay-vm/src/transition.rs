@@ -18,6 +18,7 @@ use crate::{
     machine::{Accounts, EF_CODE_KEPT, Klvm, KlvmTx, MachineError},
     spec::Level,
     state::{StateError, WorldError},
+    trace::Watch,
     validate::IntrinsicGas,
 };
 
@@ -301,6 +302,19 @@ impl<INSP> Klvm<INSP> {
         }
         self.reset();
         Ok(())
+    }
+}
+
+impl Klvm<Watch> {
+    /// Shows the watch how the transaction ended.
+    ///
+    /// # Errors
+    /// If the accounts cannot be read.
+    pub(crate) fn show_end(&mut self, outcome: Outcome) -> Result<Outcome, WorldError> {
+        let ctx = &mut self.0.ctx;
+        self.0.inspector.end(&outcome.output, outcome.gas_used, ctx);
+        ctx.take_error().map_err(world_error)?;
+        Ok(outcome)
     }
 }
 

@@ -26,7 +26,8 @@ use crate::{
     machine::{Deadline, Klvm, KlvmContext, Meter, error_text, status_of},
     spec::Level,
     state::{State, StateError, World, WorldError},
-    transition::{Action, Message, Run},
+    trace::{Top, Tracer, Watch},
+    transition::{Action, Message, Outcome, Run},
     validate::{IntrinsicGas, MAX_INIT_CODE_SIZE},
 };
 
@@ -137,6 +138,48 @@ enum Terms {
     Listing { gift: U256 },
 }
 
+/// As [`call`] under the block's limit on computation cost, shown to `tracer` on the way, which comes back with what it
+/// has seen.
+pub fn trace<T: Tracer>(
+    state: &State,
+    ctx: &BlockContext,
+    request: &CallRequest,
+    tracer: T,
+) -> (Result<CallOutcome, CallError>, T) {
+    let mut watch = Watch::new(tracer);
+    let outcome = traced(state, ctx, request, &mut watch);
+    let tracer = watch.take().expect("the watch holds the tracer that was put into it above");
+    (outcome, tracer)
+}
+
+fn traced(
+    state: &State,
+    ctx: &BlockContext,
+    request: &CallRequest,
+    watch: &mut Watch,
+) -> Result<CallOutcome, CallError> {
+    let prepared = Prepared::new(state, ctx, request, Terms::Call)?;
+    let message = prepared.message(ctx, request);
+    let mut klvm = Klvm::new(ctx, prepared.world, core::mem::take(watch));
+    let level = klvm.0.ctx.chain.level;
+    klvm.0.ctx.chain.meter = Meter::limited(level, request.gas, true).with_deadline(request.deadline.clone());
+    klvm.0.inspector.begin(&Top {
+        from: request.from,
+        to: request.to.unwrap_or_else(|| request.from.create(prepared.nonce)),
+        is_creation: request.to.is_none(),
+        input: &request.input,
+        gas_limit: request.gas,
+        gas: request.gas - message.intrinsic.total,
+        value: request.value,
+        gas_price: request.gas_price,
+        block: ctx.number,
+    });
+    let outcome = klvm.transit(&message, all_to_sender, Klvm::inspect);
+    let outcome = outcome.and_then(|outcome| klvm.show_end(outcome));
+    *watch = core::mem::take(&mut klvm.0.inspector);
+    Ok(outcome?.into())
+}
+
 fn run<INSP>(
     state: &State,
     ctx: &BlockContext,
@@ -145,63 +188,91 @@ fn run<INSP>(
     inspector: INSP,
     run: Run<INSP>,
 ) -> Result<(CallOutcome, INSP), CallError> {
-    let mut world = World::new(state.clone(), Level::of(ctx.rules), ctx.hashes.clone());
-    for (address, replaced) in &request.overrides {
-        replaced.apply(&mut world, *address)?;
-    }
-    let nonce = world.account(request.from)?.map_or(0, |account| account.nonce);
-    // The fee is a gift; what is left of it is taken back with the state.
-    let fee = request.gas_price.saturating_mul(U256::from(request.gas));
-    let gift = match terms {
-        Terms::Call => fee,
-        Terms::Listing { gift } => gift,
-    };
-    let balance = world.change(request.from, Default::default, |from| {
-        from.balance = from.balance.saturating_add(gift);
-        from.balance
-    })?;
-    let intrinsic = request.intrinsic(ctx, terms).map_err(CallError::NotApplicable)?;
-    intrinsic.check(request.gas).map_err(CallError::NotApplicable)?;
-    if balance - fee.min(balance) < request.value {
-        return Err(CallError::NotApplicable(TxError::InsufficientBalance));
-    }
-    let level = Level::of(ctx.rules);
-    if level.is_since(Level::Shanghai) && request.to.is_none() && request.input.len() > MAX_INIT_CODE_SIZE {
-        return Err(CallError::NotApplicable(TxError::InitCodeSize { got: request.input.len() }));
-    }
-    let message = Message {
-        sender: request.from,
-        payer: request.from,
-        action: match request.to {
-            Some(to) => Action::Call { to, is_warm: true },
-            None => Action::Create,
-        },
-        nonce,
-        value: request.value,
-        input: request.input.clone(),
-        gas_limit: request.gas,
-        gas_price: request.gas_price,
-        intrinsic,
-        access_list: request.access_list.as_ref(),
-        authorizations: &request.authorization_list,
-        blob_hashes: &[],
-        prepaid: FeeSplit { payer: U256::ZERO, sender: fee.min(balance) },
-        fee_receiver: ctx.fee_receiver(),
-    };
-    let mut klvm = Klvm::new(ctx, world, inspector);
+    let prepared = Prepared::new(state, ctx, request, terms)?;
+    let message = prepared.message(ctx, request);
+    let mut klvm = Klvm::new(ctx, prepared.world, inspector);
     klvm.0.ctx.chain.meter = Meter::unlimited().with_deadline(request.deadline.clone());
-    let all_to_sender = |amount| FeeSplit { payer: U256::ZERO, sender: amount };
     let outcome = klvm.transit(&message, all_to_sender, run)?;
-    let outcome = CallOutcome {
-        status: status_of(outcome.result),
-        error: error_text(outcome.result),
-        output: outcome.output,
-        gas_used: outcome.gas_used,
-        logs: outcome.logs,
-        created: outcome.created,
-        computation_cost: outcome.cost,
-    };
-    Ok((outcome, klvm.0.into_inspector()))
+    Ok((outcome.into(), klvm.0.into_inspector()))
+}
+
+const fn all_to_sender(amount: U256) -> FeeSplit {
+    FeeSplit { payer: U256::ZERO, sender: amount }
+}
+
+/// A call that may be executed, over accounts in which its overrides and its fee are.
+struct Prepared {
+    world: World,
+    nonce: u64,
+    intrinsic: IntrinsicGas,
+    fee: U256,
+}
+
+impl Prepared {
+    fn new(state: &State, ctx: &BlockContext, request: &CallRequest, terms: Terms) -> Result<Self, CallError> {
+        let mut world = World::new(state.clone(), Level::of(ctx.rules), ctx.hashes.clone());
+        for (address, replaced) in &request.overrides {
+            replaced.apply(&mut world, *address)?;
+        }
+        let nonce = world.account(request.from)?.map_or(0, |account| account.nonce);
+        // The fee is a gift; what is left of it is taken back with the state.
+        let fee = request.gas_price.saturating_mul(U256::from(request.gas));
+        let gift = match terms {
+            Terms::Call => fee,
+            Terms::Listing { gift } => gift,
+        };
+        let balance = world.change(request.from, Default::default, |from| {
+            from.balance = from.balance.saturating_add(gift);
+            from.balance
+        })?;
+        let fee = fee.min(balance);
+        let intrinsic = request.intrinsic(ctx, terms).map_err(CallError::NotApplicable)?;
+        intrinsic.check(request.gas).map_err(CallError::NotApplicable)?;
+        if balance - fee < request.value {
+            return Err(CallError::NotApplicable(TxError::InsufficientBalance));
+        }
+        let level = Level::of(ctx.rules);
+        if level.is_since(Level::Shanghai) && request.to.is_none() && request.input.len() > MAX_INIT_CODE_SIZE {
+            return Err(CallError::NotApplicable(TxError::InitCodeSize { got: request.input.len() }));
+        }
+        Ok(Self { world, nonce, intrinsic, fee })
+    }
+
+    fn message<'r>(&self, ctx: &BlockContext, request: &'r CallRequest) -> Message<'r> {
+        Message {
+            sender: request.from,
+            payer: request.from,
+            action: match request.to {
+                Some(to) => Action::Call { to, is_warm: true },
+                None => Action::Create,
+            },
+            nonce: self.nonce,
+            value: request.value,
+            input: request.input.clone(),
+            gas_limit: request.gas,
+            gas_price: request.gas_price,
+            intrinsic: self.intrinsic,
+            access_list: request.access_list.as_ref(),
+            authorizations: &request.authorization_list,
+            blob_hashes: &[],
+            prepaid: all_to_sender(self.fee),
+            fee_receiver: ctx.fee_receiver(),
+        }
+    }
+}
+
+impl From<Outcome> for CallOutcome {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            status: status_of(outcome.result),
+            error: error_text(outcome.result),
+            output: outcome.output,
+            gas_used: outcome.gas_used,
+            logs: outcome.logs,
+            created: outcome.created,
+            computation_cost: outcome.cost,
+        }
+    }
 }
 
 impl CallRequest {

@@ -58,7 +58,7 @@ pub(crate) const fn error_text(result: InstructionResult) -> Option<&'static str
         NONCE_OVERFLOW => "nonce uint64 overflow",
         EF_CODE_KEPT | R::CreateContractStartingWithEF => "invalid code: must not begin with 0xef",
         R::InvalidOperandOOG => "gas uint64 overflow",
-        R::InvalidJump => "invalid jump destination",
+        R::InvalidJump => "evm: invalid jump destination",
         R::OutOfOffset => "evm: return data out of bounds",
         R::StackUnderflow => "stack underflow",
         R::StackOverflow => "stack limit reached",

@@ -2,19 +2,22 @@
 //!
 //! Source: spec 40, section 7.5.
 
+use klay_core::{Address, B256, U256};
 use revm::{
     Inspector,
-    context::{Evm, FrameStack, JournalEntry},
+    context::{Evm, FrameStack},
     handler::{EthFrame, EvmTr, FrameInitOrResult, ItemOrResult, evm::ContextDbError},
     inspector::{InspectorEvmTr, handler::frame_end},
     interpreter::{
         InstructionResult, Interpreter, InterpreterAction,
         interpreter::EthInterpreter,
-        interpreter_types::{Jumps, LoopControl},
+        interpreter_types::{InputsTr, Jumps, LoopControl},
     },
 };
 
-use super::{Klvm, KlvmContext, MachineError, end_or_suspend, halt::COST_LIMIT, meter};
+use super::{Accounts, Klvm, KlvmContext, MachineError, Stepped, end_or_suspend, halt::COST_LIMIT, meter};
+
+const SELFDESTRUCT: u8 = 0xff;
 
 type Parts<'a, INSP> = (
     &'a mut KlvmContext,
@@ -59,21 +62,21 @@ fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
     instructions: &<Klvm<INSP> as EvmTr>::Instructions,
 ) -> Result<InterpreterAction, MachineError> {
     let table = ctx.chain.level.opcodes();
-    let mut journal_at = None;
     loop {
         inspector.step(interpreter, ctx);
+        ctx.take_error()?;
         if interpreter.bytecode.is_end() {
             break;
         }
         let op = interpreter.bytecode.opcode();
-        let before = ctx.journaled_state.journal.len();
-        journal_at = Some(before);
+        let destroyed = if op == SELFDESTRUCT { destruction(interpreter, ctx) } else { None };
         let logs_at = ctx.journaled_state.logs.len();
         let end = if meter::count(interpreter, ctx, op)? {
             interpreter.step(instructions.instruction_table(), instructions.gas_table(), ctx).err()
         } else {
             Some(COST_LIMIT)
         };
+        ctx.chain.stepped = Stepped { gas: interpreter.gas.remaining(), end };
         if let Some(end) = end
             && interpreter.bytecode.action().is_none()
         {
@@ -85,31 +88,20 @@ fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
             inspector.log_full(interpreter, ctx, log);
         }
         inspector.step_end(interpreter, ctx);
+        if let (Some(InstructionResult::SelfDestruct), Some((contract, target, balance))) = (end, destroyed) {
+            inspector.selfdestruct(contract, target, balance);
+        }
         if interpreter.bytecode.is_end() {
             break;
         }
     }
-    let action = interpreter.take_next_action();
-    if let (InterpreterAction::Return(result), Some(at)) = (&action, journal_at)
-        && result.result == InstructionResult::SelfDestruct
-    {
-        note_selfdestruct(ctx, inspector, at);
-    }
-    Ok(action)
+    Ok(interpreter.take_next_action())
 }
 
-/// Tells of a contract that gave its balance away and, mostly, ended.
-fn note_selfdestruct<INSP: Inspector<KlvmContext, EthInterpreter>>(
-    ctx: &KlvmContext,
-    inspector: &mut INSP,
-    journal_at: usize,
-) {
-    let entries = ctx.journaled_state.journal.get(journal_at..).unwrap_or_default();
-    match entries.last() {
-        Some(JournalEntry::AccountDestroyed { address, target, had_balance, .. }) => {
-            inspector.selfdestruct(*address, *target, *had_balance);
-        }
-        Some(JournalEntry::BalanceTransfer { from, to, balance }) => inspector.selfdestruct(*from, *to, *balance),
-        _ => {}
-    }
+/// Who is about to give how much to whom by the instruction that comes next.
+fn destruction(interpreter: &Interpreter<EthInterpreter>, ctx: &KlvmContext) -> Option<(Address, Address, U256)> {
+    let contract = interpreter.input.target_address();
+    let target = Address::from_word(B256::from(*interpreter.stack.data().last()?));
+    let balance = ctx.journaled_state.state.get(&contract).map(|account| account.info.balance)?;
+    Some((contract, target, balance))
 }

@@ -27,7 +27,7 @@ use revm::{
     },
     inspector::InspectorEvmTr,
     interpreter::{
-        CreateOutcome, InterpreterAction, SharedMemory,
+        CreateOutcome, InstructionResult, InterpreterAction, SharedMemory,
         interpreter::EthInterpreter,
         interpreter_action::{FrameInit, FrameInput},
     },
@@ -40,7 +40,7 @@ use crate::{
     state::{StateError, World, WorldError},
 };
 
-pub(crate) use halt::{EF_CODE_KEPT, error_text, status_of};
+pub(crate) use halt::{COST_LIMIT, EF_CODE_KEPT, error_text, status_of};
 pub use meter::{Deadline, Meter};
 pub use tx::KlvmTx;
 
@@ -69,6 +69,19 @@ pub struct Chain {
     pub(crate) ethereum: bool,
     /// Absent accounts that were called as precompiled contracts in this transaction.
     pub(crate) placeholders: Vec<Address>,
+    /// What became of the last instruction, while somebody watches.
+    pub(crate) stepped: Stepped,
+    /// Why the last precompiled contract failed that did, in the reference client's words.
+    pub(crate) precompile_failure: Option<&'static str>,
+}
+
+/// An instruction's end, ahead of what the end of its frame makes of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stepped {
+    /// Gas left.
+    pub(crate) gas: u64,
+    /// How it ended its frame, if it did.
+    pub(crate) end: Option<InstructionResult>,
 }
 
 /// The machine over the accounts of a block.
@@ -92,6 +105,8 @@ impl<INSP> Klvm<INSP> {
             blob_base_fee: block.blob_base_fee,
             ethereum: block.ethereum_rules,
             placeholders: Vec::new(),
+            stepped: Stepped::default(),
+            precompile_failure: None,
         };
         let mut cfg = CfgEnv::new_with_spec_and_gas_params(level, instructions::gas_params(level));
         cfg.chain_id = block.chain_id;

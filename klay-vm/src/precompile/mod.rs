@@ -5,6 +5,7 @@
 //!
 //! Source: spec 40, section 2; `contracts.go` in the reference client.
 
+mod failure;
 mod fee_payer;
 mod modexp;
 mod names;
@@ -198,7 +199,13 @@ impl Builtin {
             Self::VmLog => Some(vm_log::run(input)),
             Self::FeePayer => Some(fee_payer::run(ctx.tx.payer)),
             Self::ValidateSender => Some(validate_sender::run(ctx, input)?),
-            _ => self.compute(input).ok().map(|output| output.bytes),
+            _ => match self.compute(input) {
+                Ok(output) => Some(output.bytes),
+                Err(halt) => {
+                    ctx.chain.precompile_failure = Some(failure::text(&halt));
+                    None
+                }
+            },
         };
         Ok(match output {
             Some(output) => InterpreterResult::new(InstructionResult::Return, output, gas),

@@ -17,18 +17,20 @@ use rlp::RlpStream;
 use serde_json::Value;
 
 use super::{
-    Case, FixtureError, Mismatch, Verdict,
+    Case, FixtureError, Mismatch, StepSink, Verdict,
     fixture::{
         Allocation, address, allocations, bytes, hash_of, list, member, number, number_if, number_of, small, small_of,
         text,
     },
+    watch,
 };
 use crate::{
     env::{BlockContext, BlockHashes},
     machine::{Klvm, Meter},
     spec::Level,
     state::{State, World, WorldError},
-    transition::{Action, Message},
+    trace::Watch,
+    transition::{Action, Message, Run},
     validate::{GAS_PER_BLOB, IntrinsicGas, MAX_INIT_CODE_SIZE},
 };
 
@@ -59,6 +61,7 @@ pub(super) fn run(
     name: &str,
     test: &Value,
     only: Option<&str>,
+    steps: Option<&StepSink>,
     cases: &mut Vec<Case>,
 ) -> Result<(), FixtureError> {
     let posts = member(test, "post")?.as_object().ok_or(FixtureError::Shape("post"))?;
@@ -77,7 +80,7 @@ pub(super) fn run(
             let verdict = match (skipped(path, name, fork, index), rules) {
                 (Some(reason), _) => Verdict::Skip(reason),
                 (None, None) => Verdict::Skip("rules of this fork are not known"),
-                (None, Some(rules)) => match execute(test, post, suite, rules) {
+                (None, Some(rules)) => match execute(test, post, suite, rules, watch(steps, path, name, fork, index)) {
                     Ok(verdict) => verdict,
                     Err(FixtureError::Number { .. }) if post.get("expectException").is_some() => Verdict::Pass,
                     Err(FixtureError::Number { .. }) => Verdict::Skip("a number does not fit; not loadable"),
@@ -147,13 +150,13 @@ struct Transaction {
     blob_fee_cap: Option<U256>,
 }
 
-fn execute(test: &Value, post: &Value, suite: Suite, rules: Rules) -> Result<Verdict, FixtureError> {
+fn execute(test: &Value, post: &Value, suite: Suite, rules: Rules, watch: Watch) -> Result<Verdict, FixtureError> {
     let transaction = transaction(test, post)?;
     let pre = allocations(member(test, "pre")?)?;
     let block = block(member(test, "env")?, suite, rules)?;
     let state = pre_state(&pre, suite, rules)?;
 
-    let (state, logs) = match apply(&transaction, &block, state.clone(), suite) {
+    let (state, logs) = match apply(&transaction, &block, state.clone(), suite, watch) {
         Ok(done) => done,
         Err(Refused::Message) => (finish(state, &block, suite, None)?, Vec::new()),
         Err(Refused::State(error)) => return Err(error.into()),
@@ -189,7 +192,13 @@ impl From<crate::StateError> for Refused {
     }
 }
 
-fn apply(tx: &Transaction, block: &BlockContext, state: State, suite: Suite) -> Result<(State, Vec<Log>), Refused> {
+fn apply(
+    tx: &Transaction,
+    block: &BlockContext,
+    state: State,
+    suite: Suite,
+    watch: Watch,
+) -> Result<(State, Vec<Log>), Refused> {
     let level = Level::of(block.rules);
     let base_fee = block.base_fee.unwrap_or_default();
     let gas_price = match suite {
@@ -206,7 +215,7 @@ fn apply(tx: &Transaction, block: &BlockContext, state: State, suite: Suite) -> 
         }
     };
     let world = World::new(state, level, block.hashes.clone());
-    let mut klvm = Klvm::new(block, world, ());
+    let mut klvm = Klvm::new(block, world, watch);
     let (nonce, balance) =
         klvm.world().account(tx.sender)?.map_or((0, U256::ZERO), |account| (account.nonce, account.balance));
     if nonce != tx.nonce || nonce == u64::MAX {
@@ -249,7 +258,9 @@ fn apply(tx: &Transaction, block: &BlockContext, state: State, suite: Suite) -> 
     };
     klvm.0.ctx.chain.meter = Meter::unlimited();
     let to_sender = |amount| FeeSplit { payer: U256::ZERO, sender: amount };
-    let outcome = klvm.transit(&message, to_sender, Klvm::run).map_err(|error| match error {
+    let run: Run<Watch> = if klvm.0.inspector.is_on() { Klvm::inspect } else { Klvm::run };
+    let outcome = klvm.transit(&message, to_sender, run).and_then(|outcome| klvm.show_end(outcome));
+    let outcome = outcome.map_err(|error| match error {
         WorldError::State(error) => Refused::State(error),
         WorldError::TimeLimit => Refused::Message,
     })?;

@@ -12,11 +12,15 @@
 
 mod fixture;
 mod general;
+mod steps;
 mod vm;
 
 use serde_json::Value;
 
 pub use fixture::FixtureError;
+pub use steps::StepSink;
+
+use crate::trace::Watch;
 
 /// One expectation of a test file and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,18 +71,41 @@ impl Mismatch {
 /// # Errors
 /// If the file is not one of tests.
 pub fn run_file(path: &str, json: &str, fork: Option<&str>) -> Result<Vec<Case>, FixtureError> {
+    run(path, json, fork, None)
+}
+
+/// As [`run_file`], with every step written to `steps` as a line of JSON (EIP-3155), and a line ahead of each case that
+/// names it.
+///
+/// # Errors
+/// As [`run_file`].
+pub fn run_file_traced(
+    path: &str,
+    json: &str,
+    fork: Option<&str>,
+    steps: &StepSink,
+) -> Result<Vec<Case>, FixtureError> {
+    run(path, json, fork, Some(steps))
+}
+
+fn run(path: &str, json: &str, fork: Option<&str>, steps: Option<&StepSink>) -> Result<Vec<Case>, FixtureError> {
     let file: Value = serde_json::from_str(json).map_err(FixtureError::Json)?;
     let tests = file.as_object().ok_or(FixtureError::Shape("file"))?;
     let mut cases = Vec::new();
     for (name, test) in tests {
         if test.get("exec").is_some() {
             if fork.is_none_or(|fork| fork == "VM") {
-                let verdict = vm::run(test)?;
+                let verdict = vm::run(test, watch(steps, path, name, "VM", 0))?;
                 cases.push(Case { test: name.clone(), fork: "VM".to_owned(), index: 0, verdict });
             }
             continue;
         }
-        general::run(path, name, test, fork, &mut cases)?;
+        general::run(path, name, test, fork, steps, &mut cases)?;
     }
     Ok(cases)
+}
+
+/// A watch that writes the steps of a case, if somebody wants them.
+fn watch(steps: Option<&StepSink>, path: &str, test: &str, fork: &str, index: usize) -> Watch {
+    steps.map_or_else(Watch::default, |sink| Watch::new(sink.case(path, test, fork, index)))
 }

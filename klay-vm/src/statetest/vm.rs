@@ -27,6 +27,7 @@ use crate::{
     machine::{Klvm, KlvmContext, Meter},
     spec::Level,
     state::{State, World},
+    trace::Watch,
 };
 
 /// Answers every call and creation within the outermost frame without running it.
@@ -57,14 +58,14 @@ impl Inspector<KlvmContext, EthInterpreter> for NoRecursion {
     }
 }
 
-pub(super) fn run(test: &Value) -> Result<Verdict, FixtureError> {
-    Ok(match execute(test)? {
+pub(super) fn run(test: &Value, watch: Watch) -> Result<Verdict, FixtureError> {
+    Ok(match execute(test, watch)? {
         Ok(()) => Verdict::Pass,
         Err(mismatch) => Verdict::Fail(mismatch),
     })
 }
 
-fn execute(test: &Value) -> Result<Result<(), Mismatch>, FixtureError> {
+fn execute(test: &Value, watch: Watch) -> Result<Result<(), Mismatch>, FixtureError> {
     let (env, exec) = (member(test, "env")?, member(test, "exec")?);
     let level = Level::Genesis;
     let mut world = World::new(State::empty(Arc::new(Memory::new())), level, Arc::new(DecimalHashes));
@@ -79,7 +80,7 @@ fn execute(test: &Value) -> Result<Result<(), Mismatch>, FixtureError> {
     let (caller, callee) = (address(text(exec, "caller")?)?, address(text(exec, "address")?)?);
     let (gas, value) = (small_of(exec, "gas")?, number_of(exec, "value")?);
     let code = world.code(callee)?;
-    let mut klvm = Klvm::new(&block, world, NoRecursion::default());
+    let mut klvm = Klvm::new(&block, world, (watch, NoRecursion::default()));
     let ctx = &mut klvm.0.ctx;
     ctx.chain.meter = Meter::unlimited();
     ctx.tx.caller = address(text(exec, "origin")?)?;
