@@ -45,6 +45,9 @@ enum Command {
     /// Genesis files.
     #[command(subcommand)]
     Genesis(cli::genesis::GenesisCommand),
+    /// Run public state tests.
+    #[command(name = "statetest")]
+    StateTest(cli::statetest::StateTest),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Key(command) => command.run(),
         Command::Account(command) => command.run(),
         Command::Genesis(command) => command.run(),
+        Command::StateTest(command) => command.run(),
     };
     match outcome {
         Ok(code) => code,

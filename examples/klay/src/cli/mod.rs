@@ -5,6 +5,7 @@ pub(crate) mod genesis;
 pub(crate) mod key;
 mod lines;
 mod secret;
+pub(crate) mod statetest;
 pub(crate) mod tx;
 
 use std::{error::Error, process::ExitCode};
