@@ -35,6 +35,14 @@ pub struct Limits {
     pub call_timeout: Duration,
     /// Most gas for a call; 0 for the protocol's own limit alone.
     pub call_gas_cap: u64,
+    /// Time for one trace, unless the request says otherwise.
+    pub trace_timeout: Duration,
+    /// Most time for one trace that a request can ask for.
+    pub trace_timeout_max: Duration,
+    /// Bytes that one trace may take.
+    pub trace_bytes: usize,
+    /// Traces that are made at once; others wait.
+    pub tracers: usize,
     /// Time for one log query.
     pub log_timeout: Duration,
     /// Most logs in one answer.
@@ -66,6 +74,10 @@ impl Default for Limits {
             senders: 4,
             call_timeout: Duration::from_secs(5),
             call_gas_cap: 0,
+            trace_timeout: Duration::from_secs(5),
+            trace_timeout_max: Duration::from_secs(300),
+            trace_bytes: 256 * 1024 * 1024,
+            tracers: cores.clamp(1, 4),
             log_timeout: Duration::from_secs(10),
             log_results: 10_000,
             filters: 10_000,

@@ -12,6 +12,7 @@ mod object;
 mod params;
 mod scalar;
 mod send;
+mod trace;
 
 pub use block::{BlockId, BlockNumber, Count};
 pub use call::{Authorization, CallRequest, EthCallRequest, OverrideAccount, Overrides};
@@ -21,6 +22,7 @@ pub use params::{Param, Params, Spec};
 pub use scalar::{FilterId, HexUint, HexUint64, Quantity};
 pub use send::SendRequest;
 pub(super) use send::{access_list, signed};
+pub use trace::{TraceConfig, TracerConfig};
 
 use serde_json::value::RawValue;
 

@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Instant};
 
 use alloy_eips::eip7702::SignedAuthorization;
-use alloy_primitives::{Address, U256, hex};
+use alloy_primitives::{Address, U256};
 use klay_vm::{
     BlockContext, CallError, CallOutcome, CallRequest as VmCall, Deadline, State, StateError,
     call::{self, AccountOverride, Estimate},
 };
 use serde_json::{Value, json};
 
-use super::{BOTH, ETH, KAIA};
+use super::{
+    BOTH, ETH, KAIA,
+    revert::{go_text, revert_reason},
+};
 use crate::{
     SealedBlock,
     rpc::{
@@ -78,8 +81,18 @@ impl<'a> Scene<'a> {
     pub(super) fn new(services: &'a Services, id: BlockId) -> Result<Self, RpcError> {
         let block = services.state_block(id)?;
         let state = services.state_after(&block)?;
+        Ok(Self::over(services, block, state))
+    }
+
+    /// A block and the state after it.
+    pub(super) fn over(services: &'a Services, block: Arc<SealedBlock>, state: State) -> Self {
         let context = services.context(&block);
-        Ok(Self { services, block, state, context })
+        Self { services, block, state, context }
+    }
+
+    /// The state after the block, and what code sees of the block.
+    pub(super) const fn parts(&self) -> (&State, &BlockContext) {
+        (&self.state, &self.context)
     }
 
     fn call(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<Value, RpcError> {
@@ -141,7 +154,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The message that a request means here.
-    fn message(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<VmCall, RpcError> {
+    pub(super) fn message(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<VmCall, RpcError> {
         let call = &request.call;
         let mut gas = call.gas.unwrap_or(SHOWN_GAS_LIMIT);
         if gas > SHOWN_GAS_LIMIT {
@@ -249,78 +262,14 @@ fn succeeded(outcome: &CallOutcome) -> Result<(), RpcError> {
         return Ok(());
     }
     if outcome.is_revert() && !outcome.output.is_empty() {
-        let reason = revert_reason(&outcome.output);
+        let reason = revert_reason(&outcome.output).map(|reason| go_text(&reason));
         return Err(RpcError::Reverted { reason, data: outcome.output.clone() });
     }
     Err(RpcError::failed(outcome.status.error_text().unwrap_or("execution failed")))
 }
 
-/// The text in `Error(string)`, or what `Panic(uint256)` stands for.
-fn revert_reason(data: &[u8]) -> Option<String> {
-    const ERROR: [u8; 4] = hex!("08c379a0");
-    const PANIC: [u8; 4] = hex!("4e487b71");
-    let (selector, rest) = data.split_first_chunk::<4>()?;
-    let word = |at: usize| rest.get(at..at.checked_add(32)?).map(U256::from_be_slice);
-    let small = |at: usize| word(at).and_then(|w| usize::try_from(w).ok());
-    match *selector {
-        ERROR => {
-            let start = small(0)?;
-            let len = small(start)?;
-            let from = start.checked_add(32)?;
-            let text = rest.get(from..from.checked_add(len)?)?;
-            Some(String::from_utf8_lossy(text).into_owned())
-        }
-        PANIC => {
-            let code = word(0)?;
-            let text = match small(0) {
-                Some(0x00) => "generic panic",
-                Some(0x01) => "assert(false)",
-                Some(0x11) => "arithmetic underflow or overflow",
-                Some(0x12) => "division or modulo by zero",
-                Some(0x21) => "enum overflow",
-                Some(0x22) => "invalid encoded storage byte array accessed",
-                Some(0x31) => "out-of-bounds array access; popping on an empty array",
-                Some(0x32) => "out-of-bounds access of an array or bytesN",
-                Some(0x41) => "out of memory",
-                Some(0x51) => "uninitialized function",
-                _ => return Some(format!("unknown panic code: {code:#x}")),
-            };
-            Some(text.to_owned())
-        }
-        _ => None,
-    }
-}
-
 impl From<StateError> for RpcError {
     fn from(error: StateError) -> Self {
         Self::from_error(error)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_of_reverts_are_decoded() {
-        let data = hex!(
-            "08c379a0"
-            "0000000000000000000000000000000000000000000000000000000000000020"
-            "0000000000000000000000000000000000000000000000000000000000000004"
-            "6e6f706500000000000000000000000000000000000000000000000000000000"
-        );
-        assert_eq!(revert_reason(&data).as_deref(), Some("nope"));
-        assert_eq!(revert_reason(&data[..40]), None);
-        let panic = [&hex!("4e487b71")[..], &U256::from(0x11).to_be_bytes::<32>()].concat();
-        assert_eq!(revert_reason(&panic).as_deref(), Some("arithmetic underflow or overflow"));
-        assert_eq!(revert_reason(&hex!("994fecf5")), None);
-    }
-
-    #[test]
-    fn offsets_out_of_range_are_no_reason() {
-        let mut data = hex!("08c379a0").to_vec();
-        data.extend([0xff; 64]);
-        assert_eq!(revert_reason(&data), None);
     }
 }

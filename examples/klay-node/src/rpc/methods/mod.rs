@@ -10,7 +10,9 @@ pub(super) mod logs;
 mod personal;
 mod pool;
 mod raw;
+mod revert;
 mod sign;
+mod trace;
 mod transactions;
 mod wallet;
 
@@ -40,6 +42,7 @@ pub fn table(services: &Arc<Services>) -> Table {
     pool::add(&mut table, services);
     raw::add(&mut table, services);
     sign::add(&mut table, services);
+    trace::add(&mut table, services);
     wallet::add(&mut table, services);
     table.with_modules()
 }
