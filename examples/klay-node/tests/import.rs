@@ -64,7 +64,12 @@ fn check(recorded: &Recorded) {
             assert_eq!(account, None, "{address}");
             continue;
         };
-        assert_eq!(serde_json::to_value(account.unwrap()).unwrap(), expected["account"], "{address}");
+        let found = serde_json::to_value(account.unwrap()).unwrap();
+        assert_eq!(found["accType"], expected["account"]["accType"], "{address}");
+        // The older client leaves out what follows the key of a user.
+        for (name, value) in expected["account"]["account"].as_object().unwrap() {
+            assert_eq!(&found["account"][name], value, "{name} of {address}");
+        }
         let slots = expected.get("storage").and_then(Value::as_object).into_iter().flatten();
         for (slot, word) in slots {
             let found = state.storage(address, slot.parse().unwrap()).unwrap();

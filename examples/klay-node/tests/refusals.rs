@@ -53,6 +53,10 @@ impl World {
     }
 
     fn transfer(&self, from: usize, nonce: u64, price: u64) -> Vec<u8> {
+        self.transfer_on(dev::CHAIN_ID, from, nonce, price)
+    }
+
+    fn transfer_on(&self, chain_id: u64, from: usize, nonce: u64, price: u64) -> Vec<u8> {
         let tx = LegacyTx {
             nonce,
             gas_price: U256::from(price) * STON,
@@ -62,7 +66,7 @@ impl World {
             input: Bytes::new(),
             signature: Default::default(),
         };
-        KlaytnTx::Legacy(tx).sign(dev::CHAIN_ID, &[&self.accounts.keys[from]]).unwrap().encode()
+        KlaytnTx::Legacy(tx).sign(chain_id, &[&self.accounts.keys[from]]).unwrap().encode()
     }
 
     /// A right block 1 with three transfers.
@@ -238,9 +242,6 @@ fn bodies_hold_what_the_header_commits_to() {
     assert_eq!(rule(vec![first.clone(), first.clone(), third.clone()]), "transaction");
     assert_eq!(rule(vec![first.clone(), second.clone()]), "gas used");
     assert_eq!(rule(vec![first.clone(), second.clone(), world.transfer(1, 0, 20)]), "gas price");
-    let mut unsigned = third;
-    // The last bytes of a legacy transaction are `s`.
-    let end = unsigned.len();
-    unsigned[end - 32..].copy_from_slice(&[0xff; 32]);
-    assert_eq!(rule(vec![first, second, unsigned]), "transaction signature");
+    let foreign = world.transfer_on(dev::CHAIN_ID + 1, 1, 0, 50);
+    assert_eq!(rule(vec![first, second, foreign]), "transaction signature");
 }

@@ -42,6 +42,10 @@ pub(super) enum Stop {
 impl Stop {
     pub(super) fn at(self, number: u64) -> ImportError {
         match self {
+            // A wrong number names no place.
+            Self::Refused(refusal @ Refusal::Number { expected, .. }) => {
+                ImportError::Refused { number: expected, refusal: Box::new(refusal) }
+            }
             Self::Refused(refusal) => ImportError::Refused { number, refusal: Box::new(refusal) },
             Self::Failed(error) => error,
         }
