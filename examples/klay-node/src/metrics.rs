@@ -30,6 +30,14 @@ pub struct Metrics {
     pub refused: Counter,
     /// Transactions committed in blocks.
     pub committed: Counter,
-    /// Blocks sealed.
+    /// Blocks added to the chain.
     pub blocks: Counter,
+    /// Rounds that ended without a decision, of blocks that this node decided with others.
+    pub round_changes: Counter,
+    /// Messages, frames and transactions that were dropped because a queue was full or a peer sent too much.
+    pub dropped: Counter,
+    /// Pieces of evidence against validators.
+    pub evidence: Counter,
+    /// Blocks that contradict one in the chain. Anything but 0 is an emergency.
+    pub forks: Counter,
 }

@@ -17,8 +17,8 @@ use klay_core::{
     codec::{Reader, put_bytes, put_list_header, put_u64},
 };
 
-use super::{Envelope, HeaderValue};
-use crate::types::{Limits, Malformed, Round, Slot, View};
+use super::{Envelope, HeaderValue, Klaytn};
+use crate::types::{Codec, Limits, Malformed, Round, Slot, View};
 
 /// A value that has a wire form.
 pub trait WireValue: HeaderValue {
@@ -245,5 +245,21 @@ impl<V: WireValue> Message<V> {
         let envelope = Envelope::decode(bytes, limits)?;
         let body = Body::decode(envelope.code, &envelope.msg)?;
         Ok(Self { envelope, body })
+    }
+}
+
+/// The wire form of the messages: the payload of [`Envelope`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IstanbulCodec;
+
+impl<V: WireValue> Codec<Klaytn<V>> for IstanbulCodec {
+    type Msg = Message<V>;
+
+    fn encode(&self, msg: &Self::Msg, out: &mut Vec<u8>) {
+        msg.encode(out);
+    }
+
+    fn decode(&self, bytes: &[u8], limits: Limits) -> Result<Self::Msg, Malformed> {
+        Message::decode(bytes, limits)
     }
 }

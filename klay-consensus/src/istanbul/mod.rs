@@ -15,5 +15,5 @@ pub use machine::{
     Compat, Istanbul, IstanbulConfig, IstanbulRecord, PROPOSE_TIMER, QUEUE_TIMERS, QueuedEvent, REPEAT_TIMER,
     RETRY_TIMER, ROUND_TIMER, Relay, Rules, backlog_priority, read_proof,
 };
-pub use message::{Body, Code, Message, Preprepare, Subject, WireValue, put_view, read_view};
+pub use message::{Body, Code, IstanbulCodec, Message, Preprepare, Subject, WireValue, put_view, read_view};
 pub use model::{CommittedSeals, HeaderValue, Klaytn};

@@ -12,10 +12,12 @@ use klay_vm::{
 };
 
 use super::{
+    base::Base,
     finalise::{self, ExecuteError},
     proposal::{Executed, Proposal},
+    votes::Votes,
 };
-use crate::{Chain, SharedTx, TxPool, chain::SealedBlock};
+use crate::{Chain, SharedTx, TxPool};
 
 /// Longest block from Osaka on, in bytes of RLP.
 const MAX_BLOCK_SIZE: usize = 10_485_760;
@@ -39,7 +41,7 @@ pub struct Author {
     pub period: u64,
 }
 
-/// Builds and executes the block after the head, without seals; `None` if it would be empty and `empty` is not wanted.
+/// Builds and executes the block after `base`, without seals; `None` if it would be empty and `empty` is not wanted.
 ///
 /// Transactions are added until the pool has no more, the block is full by gas or size, or `within` is over. The time
 /// is the last resort: gas fills blocks evenly however busy the host is.
@@ -49,7 +51,8 @@ pub struct Author {
 pub(super) fn build(
     chain: &Chain,
     pool: &TxPool,
-    author: &Author,
+    (author, votes): (&Author, &Votes),
+    base: &Base,
     within: Duration,
     empty: bool,
 ) -> Result<Option<Proposal>, ExecuteError> {
@@ -57,17 +60,16 @@ pub(super) fn build(
         return Ok(None);
     }
     let deadline = Instant::now() + within;
-    let parent = chain.head();
-    let mut header = template(chain, &parent, author)?;
-    let state = chain.state_at(parent.number())?;
-    let mut executor = BlockExecutor::new(state.clone(), chain.context_of(&header, author.address));
-    executor.begin(parent.hash)?;
+    let mut header = template(chain, base, author)?;
+    votes.write(chain, author.address, &mut header);
+    let mut executor = BlockExecutor::new(base.state.clone(), chain.context_of(&header, author.address));
+    executor.begin(base.hash)?;
     let max_blobs = chain.config().blob_config(header.number).map_or(0, |blobs| blobs.max);
     let transactions = fill(&mut executor, pool, author, max_blobs, deadline);
     if transactions.is_empty() && !empty {
         return Ok(None);
     }
-    let result = finalise::finish(chain, executor, &header, &state)?;
+    let result = finalise::finish_on(chain, executor, &header, (&base.header, &base.state))?;
     let params = chain.params_at(header.number);
     header.state_root = result.state.root();
     header.gas_used = result.gas_used;
@@ -77,14 +79,16 @@ pub(super) fn build(
     if header.blob_gas_used.is_some() {
         header.blob_gas_used = Some(finalise::blob_gas(&transactions));
     }
-    Ok(Some(Proposal::new(header, Executed { transactions, result })))
+    Ok(Some(Proposal::new(header, Executed::new(transactions, result))))
 }
 
 /// The header as far as it is known before anything is executed.
-fn template(chain: &Chain, parent: &SealedBlock, author: &Author) -> Result<Header, ExecuteError> {
-    let number = parent.number() + 1;
+fn template(chain: &Chain, parent: &Base, author: &Author) -> Result<Header, ExecuteError> {
+    let number = parent.header.number + 1;
     let rules = chain.rules_at(number);
     let (timestamp, timestamp_fos) = time_after(&parent.header, author.period);
+    // Of the newest block that is final; it says nothing that anybody checks.
+    let validators = chain.council_at(number.min(chain.head().number() + 1))?.qualified().as_slice().to_vec();
     let mut header = Header {
         parent_hash: parent.hash,
         rewardbase: author.rewardbase,
@@ -92,7 +96,7 @@ fn template(chain: &Chain, parent: &SealedBlock, author: &Author) -> Result<Head
         number,
         timestamp,
         timestamp_fos,
-        extra: seal::new_extra(&author.vanity, vec![author.address]),
+        extra: seal::new_extra(&author.vanity, validators),
         base_fee: chain.base_fee_after(&parent.header),
         ..Header::default()
     };

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use klay_core::{
+    Address,
     block::{Header, Receipt},
     governance::ProposerPolicy,
 };
@@ -57,12 +58,22 @@ pub enum ExecuteError {
 /// parent.
 pub(crate) fn finish(
     chain: &Chain,
-    mut executor: BlockExecutor,
+    executor: BlockExecutor,
     header: &Header,
     base: &State,
 ) -> Result<BlockResult, ExecuteError> {
+    let parent = chain.header(header.number.saturating_sub(1))?;
+    finish_on(chain, executor, header, (&parent, base))
+}
+
+/// As [`finish`] over a parent that need not be in the chain yet: its header and the state behind it.
+pub(super) fn finish_on(
+    chain: &Chain,
+    mut executor: BlockExecutor,
+    header: &Header,
+    (parent, base): (&Header, &State),
+) -> Result<BlockResult, ExecuteError> {
     let number = header.number;
-    let parent = chain.header(number.saturating_sub(1))?;
     let params = chain.governance_at(number)?;
     let staking = match params.policy {
         ProposerPolicy::WeightedRandom => chain.staking_at(number)?,
@@ -73,7 +84,7 @@ pub(crate) fn finish(
         config: chain.config(),
         params: &params,
         staking: &staking,
-        parent: View { state: base, header: &parent, config: chain.config() },
+        parent: View { state: base, header: parent, config: chain.config() },
         credit_v2: None,
     };
     finalize(&mut executor, context)?;
@@ -95,6 +106,25 @@ pub(crate) fn replay(chain: &Chain, block: &SealedBlock, state: State) -> Result
         (expected, got) if expected != got => Err(ExecuteError::StateRoot { expected, got }),
         _ => Ok(result),
     }
+}
+
+/// Executes a block over its parent: its header and the state behind it. Nothing is compared with what the header says.
+///
+/// # Errors
+/// If a transaction is refused or the state cannot be read.
+pub(super) fn execute(
+    chain: &Chain,
+    header: &Header,
+    proposer: Address,
+    transactions: &[SharedTx],
+    parent: (&Header, &State),
+) -> Result<BlockResult, ExecuteError> {
+    let mut executor = BlockExecutor::new(parent.1.clone(), chain.context_of(header, proposer));
+    executor.begin(header.parent_hash)?;
+    for (index, tx) in transactions.iter().enumerate() {
+        executor.execute(tx).map_err(|source| ExecuteError::Transaction { index, source })?;
+    }
+    finish_on(chain, executor, header, parent)
 }
 
 /// The wire forms, for the root over them.

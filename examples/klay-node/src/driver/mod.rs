@@ -3,32 +3,60 @@
 //!
 //! A block is durable before anybody hears of it. Its transactions are the objects that the pool held: nothing is
 //! decoded or recovered a second time, nothing is executed twice.
+//!
+//! | File | What |
+//! |---|---|
+//! | `engine` | which engine |
+//! | `app`, `build` | what the engine asks of the node |
+//! | `judge`, `finalise` | whether a block may follow, and what it does |
+//! | `keeper`, `base` | taking blocks over; blocks that are executed but not decided |
+//! | `committees`, `votes` | who decides; governance in headers |
 
 mod app;
+mod base;
 mod build;
+mod committees;
+mod engine;
 mod finalise;
+mod judge;
+mod keeper;
 mod proposal;
+mod running;
+mod votes;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use klay_accounts::wallet::SecretKey;
 use klay_consensus::{
     dev::{Dev, DevConfig},
     gate::{Gate, GateOpenError, GateOptions},
-    host::{self, HostHandle, Setup, StartError},
-    istanbul::{Klaytn, seal::KeySigner},
-    types::{Never, Slot},
-    wal::{Disk, FsDisk, Identity, MemoryDisk},
+    host::{self, Counters, HostHandle, Setup, StartError, Tip},
+    istanbul::{
+        Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, Message,
+        justified::{Justified, JustifiedCodec, JustifiedConfig, JustifiedMessage},
+        seal::KeySigner,
+    },
+    types::{Codec, Engine, Evidence, Slot, Status, Timeouts},
+    wal::{Disk, Entry, FsDisk, Identity, MemoryDisk},
+};
+use klay_core::{Address, B256, crypto::keccak256};
+
+use self::{app::NodeApp, committees::ChainCommittees};
+use crate::{
+    metrics::Metrics,
+    network::{Carries, Compacting, Network, Speech},
 };
 
-use tokio::{sync::oneshot, task::JoinHandle};
-
-use self::{app::NodeApp, proposal::Proposal};
-use crate::{Chain, TxPool, metrics::Metrics};
-
 pub use build::Author;
+pub use engine::EngineKind;
 pub use finalise::ExecuteError;
 pub(crate) use finalise::{encoded_receipts, finish, replay};
+pub(crate) use keeper::{Door, Keeper};
+pub use proposal::Proposal;
+pub(crate) use running::Driver;
+pub use running::EngineStatus;
+pub use votes::Votes;
 
 /// Why a node cannot start to make blocks.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +71,6 @@ pub enum DriverError {
     /// The folder of the log cannot be used.
     #[error("consensus log: {0}")]
     Folder(#[from] io::Error),
-}
-
-/// A driver that runs.
-#[derive(Debug)]
-pub(crate) struct Driver {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
 }
 
 /// Where the consensus log lives.
@@ -69,56 +90,197 @@ pub enum LogFolder {
 /// What a driver is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) chain: Chain,
-    pub(crate) pool: TxPool,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) author: Author,
+    pub(crate) votes: Votes,
     pub(crate) key: SecretKey,
-    pub(crate) config: DevConfig,
+    pub(crate) pace: Pace,
     pub(crate) log: LogFolder,
+    /// An operator's word on a lost log: see [`GateOptions::resume_above`].
+    pub(crate) resume_above: Option<u64>,
+    pub(crate) network: Option<Network>,
 }
 
-impl Driver {
-    /// Opens the gate and lets the engine run.
-    pub(crate) async fn start(parts: Parts) -> Result<Self, DriverError> {
-        match parts.log.clone() {
-            LogFolder::Disk { log, anchor } => {
-                let (log, anchor) = (FsDisk::new(log)?, FsDisk::new(anchor)?);
-                Self::launch(parts, log, Some(anchor)).await
+/// The engine and its times.
+#[derive(Debug, Clone)]
+pub(crate) enum Pace {
+    /// Alone.
+    Dev(DevConfig),
+    /// With others.
+    Bft {
+        /// Which engine.
+        engine: EngineKind,
+        /// How long a round may last.
+        timeouts: Arc<dyn Timeouts>,
+        /// How long transactions are selected.
+        build_time: Duration,
+    },
+}
+
+impl Pace {
+    const fn engine(&self) -> EngineKind {
+        match self {
+            Self::Dev(_) => EngineKind::Dev,
+            Self::Bft { engine, .. } => *engine,
+        }
+    }
+
+    const fn build_time(&self) -> Duration {
+        match self {
+            Self::Dev(config) => config.build_time,
+            Self::Bft { build_time, .. } => *build_time,
+        }
+    }
+}
+
+/// An engine that is hosted, whichever it is.
+#[async_trait]
+trait Hosted: Send + Sync {
+    fn demand(&self);
+    fn head(&self, tip: Tip<Klaytn<Proposal>>);
+    fn peer(&self, peer: Address, is_up: bool);
+    async fn status(&self) -> Option<Status<Klaytn<Proposal>>>;
+    fn counters(&self) -> &Counters;
+    async fn stop(self: Box<Self>);
+}
+
+#[async_trait]
+impl<Msg: Send + 'static> Hosted for HostHandle<Klaytn<Proposal>, Msg> {
+    fn demand(&self) {
+        Self::demand(self);
+    }
+
+    fn head(&self, tip: Tip<Klaytn<Proposal>>) {
+        Self::head(self, tip);
+    }
+
+    fn peer(&self, peer: Address, is_up: bool) {
+        Self::peer(self, peer, is_up);
+    }
+
+    async fn status(&self) -> Option<Status<Klaytn<Proposal>>> {
+        Self::status(self).await
+    }
+
+    fn counters(&self) -> &Counters {
+        Self::counters(self)
+    }
+
+    async fn stop(self: Box<Self>) {
+        Self::stop(*self).await;
+    }
+}
+
+impl Carries for Message<Proposal> {
+    fn proposal(&self) -> Option<&Proposal> {
+        match &self.body {
+            klay_consensus::istanbul::Body::Preprepare(preprepare) => Some(&preprepare.value),
+            _ => None,
+        }
+    }
+}
+
+impl Carries for JustifiedMessage<Proposal> {
+    fn proposal(&self) -> Option<&Proposal> {
+        self.value.as_ref()
+    }
+}
+
+/// What an engine needs to be hosted, whichever it is.
+struct Stage<D> {
+    app: NodeApp,
+    gate: Gate<KeySigner<SecretKey>, D>,
+    entries: Vec<Entry>,
+    network: Option<Network>,
+    metrics: Arc<Metrics>,
+}
+
+impl<D: Disk + 'static> Stage<D> {
+    /// Hosts the engine that `pace` names. Swapping an engine is one arm here.
+    async fn host(self, pace: Pace) -> Result<Box<dyn Hosted>, StartError> {
+        let chain = self.app.keeper.chain.clone();
+        let committees = Arc::new(ChainCommittees(chain.clone()));
+        let me = self.app.author.address;
+        match pace {
+            Pace::Dev(config) => self.alone::<Dev<Proposal>>(config).await,
+            Pace::Bft { engine: EngineKind::Justified, timeouts, build_time } => {
+                let domain = domain(chain.config().chain_id, chain.genesis_hash(), EngineKind::Justified);
+                let config = JustifiedConfig { timeouts, build_time, ..JustifiedConfig::new(me, committees, domain) };
+                self.with_peers::<Justified<Proposal>, _>(config, JustifiedCodec).await
             }
-            LogFolder::Memory => Self::launch(parts, MemoryDisk::new(), None).await,
+            Pace::Bft { engine: EngineKind::Istanbul | EngineKind::Dev, timeouts, build_time } => {
+                let config = IstanbulConfig { timeouts, build_time, ..IstanbulConfig::new(me, committees) };
+                self.with_peers::<Istanbul<Proposal>, _>(config, IstanbulCodec).await
+            }
         }
     }
 
-    async fn launch<D: Disk + 'static>(parts: Parts, disk: D, anchor: Option<D>) -> Result<Self, DriverError> {
-        let Parts { chain, pool, metrics, author, key, config, .. } = parts;
-        let identity =
-            Identity { chain_id: chain.config().chain_id, key: author.address.to_vec(), engine: "dev".to_owned() };
-        let options = GateOptions { floor: Slot::new(chain.head().number()), ..GateOptions::default() };
-        let (gate, entries) = Gate::open(KeySigner::new(key), disk, anchor, identity, options)?;
-        let app = NodeApp { chain, pool: pool.clone(), author: Arc::new(author), metrics };
-        let setup: Setup<Klaytn<Proposal>, Dev<Proposal>, _, _> = Setup::alone(config, gate, entries, Arc::new(app));
-        let host = host::start(setup).await?;
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(keep_telling(host, pool, stopped));
-        Ok(Self { stop, task })
+    async fn alone<E>(self, config: E::Config) -> Result<Box<dyn Hosted>, StartError>
+    where
+        E: Engine<Klaytn<Proposal>> + Send + 'static,
+    {
+        let setup: Setup<Klaytn<Proposal>, E, _, _> =
+            Setup::alone(config, self.gate, self.entries, Arc::new(self.app));
+        Ok(Box::new(host::start(setup).await?))
     }
 
-    /// Stops the engine and waits for it. A block that is being stored is finished.
-    pub(crate) async fn stop(self) {
-        // A task that has ended needs no telling.
-        let _ended = self.stop.send(());
-        let _panicked = self.task.await;
+    async fn with_peers<E, C>(self, config: E::Config, codec: C) -> Result<Box<dyn Hosted>, StartError>
+    where
+        E: Engine<Klaytn<Proposal>> + Send + 'static,
+        E::Msg: Carries,
+        C: Codec<Klaytn<Proposal>, Msg = E::Msg> + Send + Sync + 'static,
+    {
+        let mut setup: Setup<Klaytn<Proposal>, E, _, _> =
+            Setup::alone(config, self.gate, self.entries, Arc::new(self.app));
+        if let Some(network) = self.network {
+            let transport = Arc::new(Speech(network));
+            setup = setup.with_network(host::Network { transport, codec: Arc::new(Compacting(codec)) });
+        }
+        let metrics = self.metrics;
+        setup.on_evidence = Some(Box::new(move |evidence: Evidence<Address>| {
+            let Evidence { kind, offender, view, .. } = evidence;
+            tracing::error!(?kind, %offender, %view, "evidence of misbehaviour");
+            metrics.evidence.add(1);
+        }));
+        Ok(Box::new(host::start(setup).await?))
     }
 }
 
-/// Tells the engine whenever transactions wait, until told to stop.
-async fn keep_telling(host: HostHandle<Klaytn<Proposal>, Never>, pool: TxPool, mut stopped: oneshot::Receiver<()>) {
-    loop {
-        tokio::select! {
-            () = pool.readied() => host.demand(),
-            _ = &mut stopped => break,
-        }
+/// Opens the gate over a log.
+fn open_gate<D: Disk>(
+    parts: &Parts,
+    disk: D,
+    anchor: Option<D>,
+) -> Result<(Gate<KeySigner<SecretKey>, D>, Vec<Entry>), GateOpenError> {
+    let engine = parts.pace.engine();
+    let chain_id = parts.keeper.chain.config().chain_id;
+    let identity = Identity { chain_id, key: parts.author.address.to_vec(), engine: engine.name().to_owned() };
+    let options = GateOptions {
+        rules: engine.gate_rules(),
+        floor: Slot::new(parts.keeper.chain.head().number()),
+        resume_above: parts.resume_above.map(Slot::new),
+    };
+    Gate::open(KeySigner::new(parts.key.clone()), disk, anchor, identity, options)
+}
+
+/// Names chain and protocol, so that no signature of one is good for another.
+fn domain(chain_id: u64, genesis: B256, engine: EngineKind) -> B256 {
+    let mut text = engine.name().as_bytes().to_vec();
+    text.extend_from_slice(&chain_id.to_be_bytes());
+    text.extend_from_slice(genesis.as_slice());
+    keccak256(text)
+}
+
+/// The disks that a log folder stands for.
+fn disks(folder: &LogFolder) -> Result<Option<(FsDisk, FsDisk)>, io::Error> {
+    match folder {
+        LogFolder::Disk { log, anchor } => Ok(Some((FsDisk::new(log)?, FsDisk::new(anchor)?))),
+        LogFolder::Memory => Ok(None),
     }
-    host.stop().await;
+}
+
+/// A disk for a chain that ends with its process.
+fn no_disk() -> MemoryDisk {
+    MemoryDisk::new()
 }

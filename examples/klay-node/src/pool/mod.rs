@@ -44,6 +44,9 @@ use entry::Entry;
 use intake::Intake;
 use state::{Promoted, State};
 
+/// Transactions that became executable and that a slow listener may be behind.
+const PROMOTED: usize = 32_768;
+
 /// Where a transaction came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -94,7 +97,7 @@ impl TxPool {
             intake: Intake::new(&config, head),
             config,
             metrics,
-            pending: broadcast::Sender::new(4_096),
+            pending: broadcast::Sender::new(PROMOTED),
             ready: Notify::new(),
         }))
     }
@@ -145,6 +148,12 @@ impl TxPool {
     /// The waiting transaction with this hash.
     pub fn get(&self, hash: B256) -> Option<SharedTx> {
         self.0.state.lock().get(hash).map(Arc::clone)
+    }
+
+    /// For each hash the waiting transaction, if it waits here.
+    pub fn get_all(&self, hashes: &[B256]) -> Vec<Option<SharedTx>> {
+        let state = self.0.state.lock();
+        hashes.iter().map(|hash| state.get(*hash).map(Arc::clone)).collect()
     }
 
     /// Whether it waits here.

@@ -16,7 +16,7 @@ use super::{
     ws,
 };
 
-type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Answers one HTTP request.
 pub(super) async fn respond(
@@ -48,7 +48,10 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Reply {
     let length = content_length(request.headers());
     let has_body = !request.body().is_end_stream();
     if request.method() == Method::GET && !has_body && request.uri().query().is_none_or(str::is_empty) {
-        return plain_empty(StatusCode::OK);
+        return match shared.pages.page(request.uri().path()).await {
+            Some(page) => page.into_reply(),
+            None => plain_empty(StatusCode::OK),
+        };
     }
     if matches!(*request.method(), Method::PUT | Method::DELETE) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");

@@ -6,6 +6,7 @@
 //! ws       reader and writer            decode    parameters
 //! envelope ids, batches, odd input      shapes    blocks, receipts, transactions as JSON
 //! methods  what the methods do          filters, subscriptions
+//! pages    what is served to a plain GET
 //! ```
 //!
 //! [`Engine`] and [`Table`] know nothing of chains: an embedder can add methods, replace ours, or serve only some
@@ -22,6 +23,7 @@ mod http;
 mod keyring;
 mod limits;
 mod methods;
+mod pages;
 mod server;
 mod services;
 pub mod shapes;
@@ -35,6 +37,7 @@ pub use engine::{Answer, Engine};
 pub use error::RpcError;
 pub use limits::Limits;
 pub use methods::table;
+pub use pages::{Page, Pages};
 pub use server::{Server, ServerConfig};
 pub use services::Services;
 pub use subscriptions::NodeTopics;

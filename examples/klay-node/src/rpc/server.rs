@@ -11,7 +11,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jsonrpsee::server::{ConnectionGuard, ServerHandle, StopHandle, stop_channel};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Limits, Table, connection::Topics, engine::Engine, http};
+use super::{
+    Limits, Table,
+    connection::Topics,
+    engine::Engine,
+    http,
+    pages::{NoPages, Pages},
+};
 
 /// Where and for whom a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +65,19 @@ impl Server {
     /// # Errors
     /// If a port cannot be opened.
     pub async fn start(config: ServerConfig, table: Table, topics: Arc<dyn Topics>) -> io::Result<Self> {
+        Self::start_with_pages(config, table, topics, Arc::new(NoPages)).await
+    }
+
+    /// As [`Self::start`], and serves `pages` to `GET` on the same ports.
+    ///
+    /// # Errors
+    /// If a port cannot be opened.
+    pub async fn start_with_pages(
+        config: ServerConfig,
+        table: Table,
+        topics: Arc<dyn Topics>,
+        pages: Arc<dyn Pages>,
+    ) -> io::Result<Self> {
         let wanted = config.limits.connections as u64 * 2 + 1_024;
         // A refusal of the system leaves the limit as it was; connections above it are then refused one by one.
         if let Err(error) = rlimit::increase_nofile_limit(wanted) {
@@ -69,6 +88,7 @@ impl Server {
             subscription_limit: Arc::new(AtomicUsize::new(config.limits.subscriptions)),
             engine: Arc::new(Engine::new(table, config.limits.clone())),
             topics,
+            pages,
             config,
         });
         let http = open(shared.config.http, &shared, &stop).await?;
@@ -88,6 +108,7 @@ pub(super) struct Shared {
     pub(super) config: ServerConfig,
     pub(super) engine: Arc<Engine>,
     pub(super) topics: Arc<dyn Topics>,
+    pub(super) pages: Arc<dyn Pages>,
     pub(super) subscription_limit: Arc<AtomicUsize>,
 }
 

@@ -1,0 +1,220 @@
+//! Whether a block may follow: what a validator asks before it votes, and everybody before a block is taken over.
+//!
+//! A proposal is executed before the vote, so that nothing is voted for that could not be taken over.
+//!
+//! Source: spec 30, section 1.5; spec 50, section 1.11.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use klay_consensus::{
+    istanbul::{
+        import::{HeaderContext, HeaderError, Reveals, verify_proposal},
+        seal,
+    },
+    types::{WallTime, quorum},
+};
+use klay_core::{
+    Address, B256, Fork,
+    block::{Header, IstanbulExtra},
+    config::BlobConfig,
+    governance::verify_data,
+};
+use klay_vm::{
+    BlockResult,
+    randao::{ProposerKeys, previous_mix},
+    system::View,
+};
+
+use super::{
+    EngineKind,
+    base::Base,
+    finalise::{self, ExecuteError},
+    votes,
+};
+use crate::{Chain, SharedTx, council::BlockCouncil};
+
+/// Longest block from Osaka on, in bytes of RLP (EIP-7934).
+const MAX_BLOCK_SIZE: usize = 10_485_760;
+
+/// Why a block may not follow.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    /// Never.
+    #[error("{rule}: {detail}")]
+    Invalid {
+        /// The rule, as an engine reports it.
+        rule: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Not before this long: its time lies ahead.
+    #[error("its time lies {wait:?} ahead")]
+    Early {
+        /// How long.
+        wait: Duration,
+    },
+    /// It cannot be judged: the store failed, or the chain does not reach so far.
+    #[error(transparent)]
+    Failed(#[from] ExecuteError),
+}
+
+impl Unfit {
+    fn invalid(rule: &'static str, detail: impl ToString) -> Self {
+        Self::Invalid { rule, detail: detail.to_string() }
+    }
+}
+
+/// Checks headers and blocks against a chain.
+#[derive(Debug)]
+pub(super) struct Judge {
+    chain: Chain,
+    keys: ProposerKeys,
+    engine: EngineKind,
+}
+
+impl Judge {
+    pub(super) fn new(chain: Chain, engine: EngineKind) -> Self {
+        Self { chain, keys: ProposerKeys::default(), engine }
+    }
+
+    /// Checks the header of a proposal on `base`: everything but committed seals. Returns the author.
+    pub(super) fn header(&self, header: &Header, base: &Base) -> Result<Address, Unfit> {
+        let (chain, number) = (&self.chain, header.number);
+        let council = self.council(number)?;
+        let view = View { state: &base.state, header: &base.header, config: chain.config() };
+        let blobs = chain.config().blob_config(number).unwrap_or(BlobConfig::OSAKA);
+        let context = HeaderContext {
+            rules: chain.rules_at(number),
+            parent: Some(&base.header),
+            kip71: &council.params().kip71,
+            blobs: &blobs,
+            council: council.council(),
+            qualified: council.qualified(),
+            committee_size: council.params().committee_size,
+            parent_mix_hash: previous_mix(chain.config(), &base.header),
+            reveals: Some(&Registered { keys: &self.keys, view, number }),
+            now: now(),
+        };
+        let author = match verify_proposal(header, &context) {
+            Ok(author) => author,
+            Err(HeaderError::Future { timestamp, .. }) => {
+                let wait = now().until(WallTime::from_secs(timestamp)).max(Duration::from_millis(10));
+                return Err(Unfit::Early { wait });
+            }
+            Err(error) => return Err(Unfit::invalid("header", error)),
+        };
+        votes::check(chain, author, number, &header.vote).map_err(|error| Unfit::invalid("vote", error))?;
+        chain
+            .with_schedule(|schedule| verify_data(&header.governance, number, schedule))
+            .map_err(|error| Unfit::invalid("governance", error))?;
+        Ok(author)
+    }
+
+    /// Checks the committed seals of the block after the head, by the engine's rule for them.
+    pub(super) fn seals(&self, header: &Header, hash: B256) -> Result<(), Unfit> {
+        let council = self.council(header.number)?;
+        let extra = IstanbulExtra::decode(&header.extra).map_err(|error| Unfit::invalid("extra", error))?;
+        let digest = self.engine.seal_digest(hash, extra.round());
+        let mut signers = Vec::with_capacity(extra.committed_seals.len().min(council.council().len()));
+        for seal in &extra.committed_seals {
+            let signer = seal::seal_author(digest, seal).filter(|signer| council.council().contains(*signer));
+            match signer {
+                Some(signer) if !signers.contains(&signer) => signers.push(signer),
+                _ => return Err(Unfit::invalid("committed seals", "a seal of nobody in the council, or a second one")),
+            }
+        }
+        let needed = match self.engine {
+            EngineKind::Istanbul => quorum::import(council.voting_size()),
+            _ => quorum::live(council.voting_size()),
+        };
+        if signers.len() >= needed as usize {
+            return Ok(());
+        }
+        Err(Unfit::invalid("committed seals", format_args!("{} where {needed} are needed", signers.len())))
+    }
+
+    /// Checks the transactions of a block and executes it. What it does must be what the header says.
+    pub(super) fn execute(
+        &self,
+        header: &Header,
+        author: Address,
+        transactions: &[SharedTx],
+        base: &Base,
+    ) -> Result<BlockResult, Unfit> {
+        let list_root = self.council(header.number)?.params().list_root();
+        self.body(header, transactions)?;
+        let root = list_root.root(&finalise::encoded(transactions));
+        if root != header.transactions_root {
+            return Err(differs("transactions root", header.transactions_root, root));
+        }
+        let result =
+            match finalise::execute(&self.chain, header, author, transactions, (&base.header, &base.state)) {
+                Ok(result) => result,
+                Err(ExecuteError::Transaction { source: klay_vm::TxError::State(error), .. }) => {
+                    return Err(ExecuteError::State(error).into());
+                }
+                Err(error @ ExecuteError::Transaction { .. }) => return Err(Unfit::invalid("transaction", error)),
+                Err(error) => return Err(error.into()),
+            };
+        if result.gas_used != header.gas_used {
+            return Err(differs("gas used", header.gas_used, result.gas_used));
+        }
+        if result.bloom != header.logs_bloom {
+            return Err(Unfit::invalid("bloom", "it is not that of the receipts"));
+        }
+        let receipts = list_root.root(&finalise::encoded_receipts(&result.receipts));
+        if receipts != header.receipts_root {
+            return Err(differs("receipts root", header.receipts_root, receipts));
+        }
+        let state = result.state.root();
+        if state != header.state_root {
+            return Err(differs("state root", header.state_root, state));
+        }
+        Ok(result)
+    }
+
+    fn body(&self, header: &Header, transactions: &[SharedTx]) -> Result<(), Unfit> {
+        let size: usize = header.encode().len() + transactions.iter().map(|tx| tx.encoded().len()).sum::<usize>() + 10;
+        if self.chain.rules_at(header.number).has(Fork::Osaka) && size > MAX_BLOCK_SIZE {
+            return Err(differs("size", MAX_BLOCK_SIZE, size));
+        }
+        if let Some(base_fee) = header.base_fee
+            && let Some(tx) = transactions.iter().find(|tx| tx.view().fee_cap < base_fee)
+        {
+            return Err(differs("price", base_fee, tx.view().fee_cap));
+        }
+        let blobs = finalise::blob_gas(transactions);
+        if blobs != header.blob_gas_used.unwrap_or_default() {
+            return Err(differs("blob gas", header.blob_gas_used.unwrap_or_default(), blobs));
+        }
+        Ok(())
+    }
+
+    /// The validators of a block; of the block after the head for those beyond it.
+    fn council(&self, number: u64) -> Result<std::sync::Arc<BlockCouncil>, ExecuteError> {
+        let next = self.chain.head().number().saturating_add(1);
+        Ok(self.chain.council_at(number.min(next))?)
+    }
+}
+
+/// BLS keys as they are registered behind the parent.
+struct Registered<'a> {
+    keys: &'a ProposerKeys,
+    view: View<'a>,
+    number: u64,
+}
+
+impl Reveals for Registered<'_> {
+    fn verify(&self, author: Address, _message: B256, reveal: &[u8]) -> bool {
+        self.keys.key_of(author, self.view).is_ok_and(|key| key.reveals(self.number, reveal))
+    }
+}
+
+fn differs(rule: &'static str, expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Unfit {
+    Unfit::invalid(rule, format_args!("the header says {expected}, it is {got}"))
+}
+
+fn now() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

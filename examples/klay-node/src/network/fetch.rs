@@ -1,0 +1,199 @@
+//! Questions to one peer: a stream each, one request, one answer.
+
+use std::{sync::Arc, time::{Duration, Instant}};
+
+use futures::io::AsyncWriteExt;
+use klay_core::{
+    B256, Bytes, DecodeError,
+    block::body,
+    crypto::RecoverError,
+    tx::HashedTx,
+};
+use libp2p::{PeerId, Stream};
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{
+    FETCH, Misdeed, Network,
+    frames::{self, FrameError},
+    peers::Session,
+    score::Allowance,
+    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_REQUEST, Request, SOFT_ANSWER},
+};
+use crate::{Fee, SharedTx, chain::ChainError};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a request may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(5);
+/// Questions of one peer that are answered at the same time.
+const AT_ONCE: usize = 8;
+/// Questions of one peer a second, and at once.
+const RATE: (f64, f64) = (200.0, 400.0);
+
+/// What one peer may ask.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    permits: Arc<Semaphore>,
+    allowance: Arc<Mutex<Allowance>>,
+    start: Instant,
+}
+
+impl Served {
+    fn new() -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            allowance: Arc::new(Mutex::new(Allowance::new(RATE.0, RATE.1))),
+            start: Instant::now(),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum AskError {
+    #[error("no stream: {0}")]
+    Stream(#[from] libp2p_stream::OpenStreamError),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Garbage(#[from] DecodeError),
+    #[error("no answer in time")]
+    Silence,
+}
+
+impl Network {
+    /// Asks a peer; at most `limit` items are accepted.
+    pub(super) async fn ask(&self, peer: PeerId, request: &Request, limit: usize) -> Result<Answer, AskError> {
+        let ask = async {
+            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
+            frames::write(&mut stream, &request.encode()).await.map_err(FrameError::from)?;
+            let bytes = frames::read(&mut stream, MAX_ANSWER).await?;
+            Ok(Answer::decode(&bytes, limit)?)
+        };
+        let answer = timeout(PATIENCE, ask).await.unwrap_or(Err(AskError::Silence));
+        match &answer {
+            Ok(_) | Err(AskError::Stream(_) | AskError::Frame(FrameError::Io(_))) => {}
+            Err(AskError::Silence) => self.blame(&peer, Misdeed::Silence),
+            Err(AskError::Garbage(_) | AskError::Frame(FrameError::TooLong { .. })) => {
+                self.blame(&peer, Misdeed::BadAnswer);
+            }
+        }
+        answer
+    }
+
+    /// Answers a question, unless the peer asks too much.
+    pub(super) fn serve(self, session: &Arc<Session>, stream: Stream) {
+        let served = self.0.fetching.lock().entry(session.id).or_insert_with(Served::new).clone();
+        let is_allowed = served.allowance.lock().take(served.start.elapsed().as_secs_f64());
+        if !is_allowed {
+            self.0.metrics.dropped.add(1);
+            return self.blame(&session.id, Misdeed::Flood);
+        }
+        let (session, closed) = (Arc::clone(session), session.closed.clone());
+        tokio::spawn(async move {
+            // Whoever asks more at once waits for his own answers.
+            let Ok(_permit) = served.permits.acquire().await else { return };
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = self.answer(&session, stream) => {}
+            }
+        });
+    }
+
+    async fn answer(&self, session: &Session, mut stream: Stream) {
+        let bytes = match timeout(ARRIVAL, frames::read(&mut stream, MAX_REQUEST)).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(FrameError::TooLong { .. })) => return self.blame(&session.id, Misdeed::Garbage),
+            Ok(Err(FrameError::Io(_))) | Err(_) => return,
+        };
+        let request = match Request::decode(&bytes) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::debug!(peer = %session.id, %error, "garbage");
+                return self.blame(&session.id, Misdeed::Garbage);
+            }
+        };
+        if let Request::Transactions(hashes) = &request {
+            let mut known = session.known.lock();
+            hashes.iter().for_each(|hash| {
+                known.insert(*hash);
+            });
+        }
+        let network = self.clone();
+        let found = tokio::task::spawn_blocking(move || network.find(&request)).await;
+        let answer = match found {
+            Ok(Ok(items)) => Answer(items),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot answer a peer");
+                return;
+            }
+            Err(_) => return,
+        };
+        let write = async {
+            frames::write(&mut stream, &answer.encode()).await?;
+            stream.close().await
+        };
+        // Whoever does not read gets no more.
+        let _gone = timeout(PATIENCE, write).await;
+    }
+
+    fn find(&self, request: &Request) -> Result<Vec<Bytes>, ChainError> {
+        let mut items = Vec::new();
+        let mut size = 0;
+        let mut range = |from: u64, count: u64, item: &dyn Fn(u64) -> Result<Bytes, ChainError>| {
+            let last = from.saturating_add(count).min(self.0.chain.head().number().saturating_add(1));
+            for number in from..last {
+                if size >= SOFT_ANSWER {
+                    break;
+                }
+                let bytes = item(number)?;
+                size += bytes.len();
+                items.push(bytes);
+            }
+            Ok::<_, ChainError>(())
+        };
+        match request {
+            Request::Headers { from, count } => range(*from, (*count).min(MAX_HEADERS), &|number| {
+                Ok(self.0.chain.header(number)?.encode().into())
+            })?,
+            Request::Bodies { from, count } => range(*from, (*count).min(MAX_BODIES), &|number| {
+                let block = self.0.chain.block_by_number(number)?.ok_or(ChainError::NoBlock { number })?;
+                let transactions: Vec<&[u8]> = block.transactions.iter().map(|tx| tx.encoded()).collect();
+                Ok(body::encode_body(&transactions).into())
+            })?,
+            Request::Transactions(hashes) => {
+                for (hash, waiting) in hashes.iter().zip(self.0.pool.get_all(hashes)) {
+                    let found = match waiting {
+                        Some(tx) => Some(tx),
+                        None => self.in_chain(*hash)?,
+                    };
+                    if let Some(tx) = found {
+                        items.push(Bytes::copy_from_slice(tx.encoded()));
+                    }
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    fn in_chain(&self, hash: B256) -> Result<Option<SharedTx>, ChainError> {
+        let found = self.0.chain.transaction(hash)?;
+        Ok(found.and_then(|location| location.transaction().cloned()))
+    }
+
+    /// Recovers transactions that came as bytes, on all cores.
+    pub(super) async fn recovered(&self, transactions: Vec<HashedTx<Fee>>) -> Option<Result<Vec<SharedTx>, RecoverError>> {
+        use rayon::prelude::*;
+        let chain_id = self.0.chain.config().chain_id;
+        self.0.metrics.recoveries.add(transactions.len() as u64);
+        let (send, receive) = tokio::sync::oneshot::channel();
+        rayon::spawn(move || {
+            let recovered = transactions.into_par_iter().map(|tx| tx.recover(chain_id).map(Arc::new)).collect();
+            // Whoever wanted them may have gone.
+            let _gone = send.send(recovered).is_err();
+        });
+        receive.await.ok()
+    }
+}

@@ -1,0 +1,100 @@
+//! Frames on a stream: four bytes of length, big endian, then the content.
+
+use std::io;
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use klay_core::Bytes;
+
+/// Bytes that are written at once.
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// Why no frame could be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The connection.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The peer announces more than is allowed.
+    #[error("a frame of {got} bytes, at most {limit} are allowed")]
+    TooLong {
+        /// Bytes announced.
+        got: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+}
+
+/// Reads a frame of at most `limit` bytes. Memory grows with what arrives, not with what is announced.
+///
+/// # Errors
+/// If the stream ends or fails, or the frame is too long.
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<Vec<u8>, FrameError> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).await?;
+    let len = u32::from_be_bytes(header) as usize;
+    if len > limit {
+        return Err(FrameError::TooLong { got: len, limit });
+    }
+    let mut content = Vec::with_capacity(len.min(CHUNK));
+    stream.take(len as u64).read_to_end(&mut content).await?;
+    if content.len() < len {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(content)
+}
+
+/// Writes a frame and sends it off.
+///
+/// # Errors
+/// If the stream fails.
+pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), content: &[u8]) -> io::Result<()> {
+    write_all(stream, &[Bytes::copy_from_slice(content)]).await
+}
+
+/// Writes frames together and sends them off.
+///
+/// # Errors
+/// If the stream fails.
+pub(super) async fn write_all(stream: &mut (impl AsyncWrite + Unpin), frames: &[Bytes]) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(frames.iter().map(|f| f.len() + 4).sum::<usize>().min(2 * CHUNK));
+    for frame in frames {
+        let len = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        buffer.extend_from_slice(&len.to_be_bytes());
+        if frame.len() >= CHUNK {
+            stream.write_all(&buffer).await?;
+            buffer.clear();
+            stream.write_all(frame).await?;
+        } else {
+            buffer.extend_from_slice(frame);
+        }
+    }
+    stream.write_all(&buffer).await?;
+    stream.flush().await
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use futures::{executor::block_on, io::Cursor};
+
+    use super::{FrameError, read, write};
+
+    #[test]
+    fn what_is_written_is_read_and_a_lie_about_the_length_costs_nothing() {
+        block_on(async {
+            let mut wire = Vec::new();
+            write(&mut wire, b"one").await.unwrap();
+            write(&mut wire, b"").await.unwrap();
+            let mut stream = Cursor::new(wire);
+            assert_eq!(read(&mut stream, 3).await.unwrap(), b"one");
+            assert_eq!(read(&mut stream, 3).await.unwrap(), b"");
+            assert!(matches!(read(&mut stream, 3).await, Err(FrameError::Io(_))));
+
+            let mut lie = Cursor::new([&[0, 0xbf, 0xff, 0xff][..], b"few"].concat());
+            assert!(matches!(read(&mut lie, 12 << 20).await, Err(FrameError::Io(_))));
+            let mut long = Cursor::new([0xff; 8]);
+            assert!(matches!(read(&mut long, 9).await, Err(FrameError::TooLong { got: 0xffff_ffff, limit: 9 })));
+        });
+    }
+}

@@ -1,0 +1,421 @@
+//! News: transactions and blocks, from and to every peer.
+//!
+//! A transaction that was submitted here goes as a whole to two peers; everybody else hears its hash and asks for it if
+//! it is new to him. Of a transaction that came from a peer only the hash is passed on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::map::B256Map;
+use futures::{AsyncRead, StreamExt, io::AsyncWriteExt};
+use klay_consensus::types::Class;
+use klay_core::{B256, Bytes, block::Header, crypto::keccak256};
+use libp2p::{PeerId, Stream, StreamProtocol};
+use libp2p_stream::IncomingStreams;
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{sleep, timeout},
+};
+
+use super::{
+    FETCH, GOSSIP, Misdeed, Network, Received, Refused, Role, SPEECH,
+    frames::{self, CHUNK, FrameError},
+    peers::Session,
+    score::Allowance,
+    wire::{CompactBlock, Gossip, MAX_GOSSIP, MAX_HASHES, Request, Status},
+};
+use crate::{PoolError, SealedBlock, SharedTx, pool::Origin};
+
+/// How long transactions are collected before they are passed on.
+const COLLECT: Duration = Duration::from_millis(15);
+/// Peers that get a new transaction as a whole.
+const BODIES: usize = 2;
+/// Bytes of transactions in one frame.
+const FRAME: usize = 256 << 10;
+/// How often waiting transactions are announced again.
+const REMIND: Duration = Duration::from_secs(4);
+/// How long a greeting may take.
+const GREETING: Duration = Duration::from_secs(5);
+/// Peers that get a new block; the others hear of it.
+const BLOCK_PEERS: usize = 8;
+/// Frames of gossip a second, and at once.
+const RATE: (f64, f64) = (500.0, 2_000.0);
+
+impl Network {
+    /// Takes in the streams of one protocol.
+    pub(super) async fn accept(self, protocol: StreamProtocol, mut streams: IncomingStreams) {
+        let closed = self.closed();
+        loop {
+            let next = tokio::select! {
+                () = closed.cancelled() => return,
+                next = streams.next() => next,
+            };
+            let Some((peer, stream)) = next else { return };
+            // The stream may be here before the news that its connection stands.
+            let Some(session) = self.admits(&peer).then(|| self.connected(peer)).flatten() else {
+                self.drop_peer(peer);
+                continue;
+            };
+            let network = self.clone();
+            if protocol == GOSSIP && !session.reads_gossip.swap(true, Ordering::Relaxed) {
+                tokio::spawn(network.read_gossip(session, stream));
+            } else if protocol == SPEECH && !session.reads_spoken.swap(true, Ordering::Relaxed) {
+                tokio::spawn(network.read_speech(session, stream));
+            } else if protocol == FETCH {
+                network.serve(&session, stream);
+            }
+        }
+    }
+
+    /// Opens the stream of news to a peer and keeps it open.
+    pub(super) async fn write_gossip(self, session: Arc<Session>) {
+        let closed = session.closed.clone();
+        let write = async {
+            loop {
+                if let Ok(mut stream) = self.0.streams.clone().open_stream(session.id, GOSSIP).await {
+                    let greeting = Gossip::Status(self.status()).encode();
+                    let mut frames = vec![Bytes::from(greeting)];
+                    while frames::write_all(&mut stream, &frames).await.is_ok() {
+                        frames = session.gossip.take(CHUNK).await;
+                    }
+                    // It is broken anyway.
+                    let _broken = stream.close().await;
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::select! {
+            () = closed.cancelled() => {}
+            () = self.0.closed.cancelled() => {}
+            () = write => {}
+        }
+    }
+
+    async fn read_gossip(self, session: Arc<Session>, mut stream: Stream) {
+        let closed = session.closed.clone();
+        let result = tokio::select! {
+            () = closed.cancelled() => Ok(()),
+            () = self.0.closed.cancelled() => Ok(()),
+            result = self.hear(&session, &mut stream) => result,
+        };
+        session.reads_gossip.store(false, Ordering::Relaxed);
+        if let Err(misdeed) = result {
+            self.blame(&session.id, misdeed);
+        }
+    }
+
+    /// Reads news until the stream ends.
+    async fn hear(&self, session: &Arc<Session>, stream: &mut (impl AsyncRead + Unpin)) -> Result<(), Misdeed> {
+        let (start, mut allowance) = (Instant::now(), Allowance::new(RATE.0, RATE.1));
+        let Ok(greeting) = timeout(GREETING, frames::read(stream, MAX_GOSSIP)).await else {
+            return Err(Misdeed::Silence);
+        };
+        let Some(greeting) = frame(greeting)? else { return Ok(()) };
+        match Gossip::decode(&greeting) {
+            Ok(Gossip::Status(status)) => self.greet(session, status)?,
+            Ok(_) => return Err(Misdeed::OtherChain),
+            Err(error) => return Err(garbage(session.id, &error)),
+        }
+        while let Some(bytes) = frame(frames::read(stream, MAX_GOSSIP).await)? {
+            if !allowance.take(start.elapsed().as_secs_f64()) {
+                self.blame(&session.id, Misdeed::Flood);
+                self.0.metrics.dropped.add(1);
+                continue;
+            }
+            match Gossip::decode(&bytes).map_err(|error| garbage(session.id, &error))? {
+                Gossip::Status(status) => self.greet(session, status)?,
+                Gossip::Transactions(raw) => self.take_transactions(session, raw).await,
+                Gossip::Hashes(hashes) => self.take_hashes(session, hashes).await,
+                Gossip::Block(block) => self.take_block(session, block)?,
+                Gossip::Head { number, .. } => self.saw_head(session, number),
+            }
+        }
+        Ok(())
+    }
+
+    fn greet(&self, session: &Arc<Session>, status: Status) -> Result<(), Misdeed> {
+        let own = self.status();
+        if (status.chain_id, status.genesis, &status.engine) != (own.chain_id, own.genesis, &own.engine) {
+            tracing::warn!(peer = %session.id, ?status, "peer of another chain");
+            return Err(Misdeed::OtherChain);
+        }
+        session.saw_head(status.number);
+        let is_first = session.status.lock().replace(status.clone()).is_none();
+        if is_first {
+            tracing::info!(peer = %session.id, address = %session.address, role = status.role.name(), head = status.number, "peer");
+            if self.0.role == Role::Consensus && status.role == Role::Consensus {
+                tokio::spawn(self.clone().write_speech(Arc::clone(session)));
+            }
+        }
+        self.0.behind.notify_one();
+        Ok(())
+    }
+
+    fn saw_head(&self, session: &Session, number: u64) {
+        session.saw_head(number);
+        if number > self.0.chain.head().number() {
+            self.0.behind.notify_one();
+        }
+    }
+
+    /// Offers transactions to the pool. What was here already is dropped before anything else is done with it.
+    pub(super) async fn take_transactions(&self, session: &Session, raw: Vec<Bytes>) {
+        let hashes: Vec<B256> = raw.iter().map(|raw| hash_of(raw)).collect();
+        {
+            let mut known = session.known.lock();
+            hashes.iter().for_each(|hash| {
+                known.insert(*hash);
+            });
+        }
+        let (mut fresh, mut names) = (Vec::new(), Vec::new());
+        {
+            let seen = self.0.seen.lock();
+            for (raw, hash) in raw.into_iter().zip(hashes) {
+                if !seen.contains(&hash) {
+                    fresh.push(raw);
+                    names.push(hash);
+                }
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+        let answers = self.0.pool.add_raw_batch(fresh, Origin::Remote).await;
+        let mut done = Vec::with_capacity(names.len());
+        for (hash, answer) in names.into_iter().zip(answers) {
+            match answer {
+                Err(PoolError::Full) => self.0.metrics.dropped.add(1),
+                Err(PoolError::Decode(_) | PoolError::Sender(_) | PoolError::FeePayer(_)) => {
+                    self.blame(&session.id, Misdeed::InvalidTransaction);
+                    done.push(hash);
+                }
+                Ok(_) | Err(_) => done.push(hash),
+            }
+        }
+        self.remember(done);
+    }
+
+    /// Asks for those that are new, each from one peer at a time.
+    async fn take_hashes(&self, session: &Session, hashes: Vec<B256>) {
+        {
+            let mut known = session.known.lock();
+            hashes.iter().for_each(|hash| {
+                known.insert(*hash);
+            });
+        }
+        let wanted: Vec<B256> = {
+            let seen = self.0.seen.lock();
+            let mut asked = self.0.asked.lock();
+            hashes.into_iter().filter(|hash| !seen.contains(hash) && asked.insert(*hash)).collect()
+        };
+        if wanted.is_empty() {
+            return;
+        }
+        let answer = self.ask(session.id, &Request::Transactions(wanted.clone()), wanted.len()).await;
+        if let Ok(answer) = answer {
+            self.take_transactions(session, answer.0).await;
+        }
+        let mut asked = self.0.asked.lock();
+        for hash in &wanted {
+            asked.remove(hash);
+        }
+    }
+
+    fn take_block(&self, session: &Arc<Session>, block: CompactBlock) -> Result<(), Misdeed> {
+        let header = Header::decode_all(&block.header).map_err(|error| garbage(session.id, &error))?;
+        session.saw_head(header.number);
+        let head = self.0.chain.head().number();
+        if header.number <= head {
+            return Ok(());
+        }
+        if header.number > head + 1 {
+            self.0.behind.notify_one();
+            return Ok(());
+        }
+        if !self.0.seen.lock().insert(header.hash()) {
+            return Ok(());
+        }
+        let (network, session) = (self.clone(), Arc::clone(session));
+        tokio::spawn(async move {
+            let hash = header.hash();
+            let Some(transactions) = network.assemble(session.id, &block.hashes).await else { return };
+            match network.0.importer.import(vec![Received { header, transactions }]).await {
+                Ok(()) => {}
+                Err(Refused::Invalid { number, reason }) => {
+                    tracing::warn!(peer = %session.id, number, %hash, reason, "invalid block");
+                    network.blame(&session.id, Misdeed::InvalidBlock);
+                }
+                Err(Refused::NotNow { number, reason }) => {
+                    tracing::debug!(number, reason, "block is left to synchronisation");
+                    network.0.behind.notify_one();
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Passes on transactions that became executable, and reminds of those that wait long.
+    pub(super) async fn spread_transactions(self) {
+        let mut pending = self.0.pool.subscribe_pending();
+        let closed = self.closed();
+        let mut remind = tokio::time::interval(REMIND);
+        loop {
+            let mut batch = Vec::new();
+            tokio::select! {
+                () = closed.cancelled() => return,
+                _ = remind.tick() => self.remind(),
+                next = pending.recv() => match next {
+                    Ok(tx) => batch.push(tx),
+                    // Whoever was left out hears of them by the reminder.
+                    Err(RecvError::Lagged(missed)) => self.0.metrics.dropped.add(missed),
+                    Err(RecvError::Closed) => return,
+                },
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            sleep(COLLECT).await;
+            while batch.len() < MAX_HASHES
+                && let Ok(tx) = pending.try_recv()
+            {
+                batch.push(tx);
+            }
+            self.spread(&batch);
+        }
+    }
+
+    fn spread(&self, batch: &[SharedTx]) {
+        self.remember(batch.iter().map(|tx| tx.hash()));
+        let mut peers = self.0.peers.greeted();
+        // Those nearest to a proposer first.
+        peers.sort_by_key(|session| session.role());
+        if peers.is_empty() {
+            return;
+        }
+        let mut whole: B256Map<usize> = batch.iter().map(|tx| (tx.hash(), BODIES)).collect();
+        for session in &peers {
+            let known = session.known.lock();
+            whole.retain(|hash, _| !known.contains(hash));
+        }
+        let count = peers.len();
+        for turn in 0..count {
+            let Some(session) = peers.get((turn + usize::from(batch[0].hash()[0])) % count) else { continue };
+            let (mut bodies, mut hashes) = (Vec::new(), Vec::new());
+            {
+                let mut known = session.known.lock();
+                for tx in batch.iter().filter(|tx| known.insert(tx.hash())) {
+                    match whole.get_mut(&tx.hash()) {
+                        Some(left) if *left > 0 => {
+                            *left -= 1;
+                            bodies.push(Bytes::copy_from_slice(tx.encoded()));
+                        }
+                        _ => hashes.push(tx.hash()),
+                    }
+                }
+            }
+            self.send_bodies(session, bodies);
+            if !hashes.is_empty() {
+                self.tell(session, &Gossip::Hashes(hashes));
+            }
+        }
+    }
+
+    fn send_bodies(&self, session: &Session, bodies: Vec<Bytes>) {
+        let (mut frame, mut size) = (Vec::new(), 0);
+        for body in bodies {
+            size += body.len();
+            frame.push(body);
+            if size >= FRAME {
+                self.tell(session, &Gossip::Transactions(core::mem::take(&mut frame)));
+                size = 0;
+            }
+        }
+        if !frame.is_empty() {
+            self.tell(session, &Gossip::Transactions(frame));
+        }
+    }
+
+    /// Announces the transactions that a block would take next, in case that somebody has missed them.
+    fn remind(&self) {
+        if self.0.pool.status().pending == 0 {
+            return;
+        }
+        let hashes: Vec<B256> = self.0.pool.pending(MAX_HASHES).iter().map(|tx| tx.hash()).collect();
+        let frame: Bytes = Gossip::Hashes(hashes).encode().into();
+        for session in self.0.peers.greeted() {
+            self.push(&session, Class::Sync, frame.clone());
+        }
+    }
+
+    /// Passes on every new block.
+    pub(super) async fn spread_blocks(self) {
+        let mut heads = self.0.chain.subscribe_heads();
+        let closed = self.closed();
+        loop {
+            let next = tokio::select! {
+                () = closed.cancelled() => return,
+                next = heads.recv() => next,
+            };
+            match next {
+                Ok(event) => self.spread_block(&event.block),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn spread_block(&self, block: &SealedBlock) {
+        self.remember(block.transactions.iter().map(|tx| tx.hash()));
+        let head: Bytes = Gossip::Head { number: block.number(), hash: block.hash }.encode().into();
+        let mut whole: Option<Bytes> = None;
+        let mut left = BLOCK_PEERS;
+        for session in self.0.peers.greeted() {
+            // Validators decide blocks themselves; whoever is far behind catches up by asking.
+            let is_validator = self.0.role == Role::Consensus && session.role() == Some(Role::Consensus);
+            if is_validator || session.head() + 1 != block.number() || left == 0 {
+                self.push(&session, Class::Vote, head.clone());
+                continue;
+            }
+            left -= 1;
+            let frame = whole.get_or_insert_with(|| {
+                let hashes = block.transactions.iter().map(|tx| tx.hash()).collect();
+                Gossip::Block(CompactBlock { header: block.header.encode().into(), hashes }).encode().into()
+            });
+            session.saw_head(block.number());
+            self.push(&session, Class::Proposal, frame.clone());
+        }
+    }
+
+    /// Peers by how often they are useful to ask: everybody at or above `number`.
+    pub(super) fn sources(&self, number: u64) -> Vec<PeerId> {
+        let sources: BTreeMap<PeerId, u64> =
+            self.0.peers.greeted().iter().map(|session| (session.id, session.head())).collect();
+        sources.into_iter().filter(|(_, head)| *head >= number).map(|(id, _)| id).collect()
+    }
+}
+
+/// The hash of a transaction in the node's wire form, without decoding it. With a sidecar it is another one, which does
+/// no harm: the pool then looks closer.
+fn hash_of(raw: &[u8]) -> B256 {
+    match raw {
+        [0x78, rest @ ..] => keccak256(rest),
+        raw => keccak256(raw),
+    }
+}
+
+/// A frame that was read; `None` at the end of the stream.
+pub(super) fn frame(read: Result<Vec<u8>, FrameError>) -> Result<Option<Vec<u8>>, Misdeed> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(FrameError::Io(_)) => Ok(None),
+        Err(FrameError::TooLong { .. }) => Err(Misdeed::Garbage),
+    }
+}
+
+pub(super) fn garbage(peer: PeerId, error: &klay_core::DecodeError) -> Misdeed {
+    tracing::debug!(%peer, %error, "garbage");
+    Misdeed::Garbage
+}

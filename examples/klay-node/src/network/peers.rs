@@ -1,0 +1,194 @@
+//! Who is connected, and what is known of them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use klay_core::{Address, B256};
+use libp2p::PeerId;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Role,
+    outbox::Outbox,
+    recent::Recent,
+    score::{Misdeed, Score},
+    wire::Status,
+};
+
+/// Hashes of transactions that a peer is known to have.
+const KNOWN: usize = 32_768;
+/// Consensus messages that wait for one peer.
+const SPOKEN: usize = 256;
+/// Frames of gossip that wait for one peer, and their bytes.
+const GOSSIP: (usize, usize) = (1_024, 8 << 20);
+
+/// A connection to one peer.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: PeerId,
+    /// The address of its key: a validator's, if it is one.
+    pub(super) address: Address,
+    /// What it said of itself, once it has.
+    pub(super) status: Mutex<Option<Status>>,
+    /// Height of its newest block, as far as it has said.
+    pub(super) head: AtomicU64,
+    pub(super) gossip: Outbox,
+    pub(super) spoken: Outbox,
+    /// Whether consensus messages can be sent.
+    pub(super) speaks: AtomicBool,
+    /// Transactions that it has.
+    pub(super) known: Mutex<Recent>,
+    /// Whether a stream of each kind is being read.
+    pub(super) reads_gossip: AtomicBool,
+    pub(super) reads_spoken: AtomicBool,
+    pub(super) closed: CancellationToken,
+}
+
+impl Session {
+    fn new(id: PeerId, address: Address) -> Self {
+        Self {
+            id,
+            address,
+            status: Mutex::default(),
+            head: AtomicU64::new(0),
+            gossip: Outbox::new(GOSSIP.0, GOSSIP.1),
+            spoken: Outbox::new(SPOKEN, 0),
+            speaks: AtomicBool::new(false),
+            known: Mutex::new(Recent::new(KNOWN)),
+            reads_gossip: AtomicBool::new(false),
+            reads_spoken: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Its role, once it has greeted.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.status.lock().as_ref().map(|status| status.role)
+    }
+
+    /// Notes how far it is.
+    pub(super) fn saw_head(&self, number: u64) {
+        self.head.fetch_max(number, Ordering::Relaxed);
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it has a transaction; whether that is news.
+    pub(super) fn knows(&self, hash: B256) -> bool {
+        self.known.lock().insert(hash)
+    }
+}
+
+/// All sessions, and who is cut off.
+#[derive(Debug)]
+pub(super) struct Peers {
+    sessions: Mutex<HashMap<PeerId, Arc<Session>>>,
+    records: Mutex<HashMap<PeerId, Record>>,
+    start: Instant,
+    /// Misdeeds counted by kind, for metrics.
+    pub(super) misdeeds: Mutex<BTreeMap<Misdeed, u64>>,
+}
+
+/// What is remembered of a peer beyond its connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct Record {
+    score: Score,
+    banned_until: u64,
+}
+
+/// Peers that are remembered.
+const RECORDS: usize = 4_096;
+
+impl Peers {
+    pub(super) fn new() -> Self {
+        Self {
+            sessions: Mutex::default(),
+            records: Mutex::default(),
+            start: Instant::now(),
+            misdeeds: Mutex::default(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_secs()
+    }
+
+    /// The session with a peer; `true` if it is new.
+    pub(super) fn open(&self, id: PeerId, address: Address) -> (Arc<Session>, bool) {
+        let mut sessions = self.sessions.lock();
+        if let Some(session) = sessions.get(&id) {
+            return (Arc::clone(session), false);
+        }
+        let session = Arc::new(Session::new(id, address));
+        sessions.insert(id, Arc::clone(&session));
+        (session, true)
+    }
+
+    /// Ends a session.
+    pub(super) fn close(&self, id: &PeerId) -> Option<Arc<Session>> {
+        let session = self.sessions.lock().remove(id)?;
+        session.closed.cancel();
+        Some(session)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.lock().len()
+    }
+
+    pub(super) fn is_connected(&self, id: &PeerId) -> bool {
+        self.sessions.lock().contains_key(id)
+    }
+
+    /// Everybody who has greeted.
+    pub(super) fn greeted(&self) -> Vec<Arc<Session>> {
+        let mut greeted: Vec<_> = self.sessions.lock().values().filter(|s| s.role().is_some()).cloned().collect();
+        greeted.sort_by_key(|session| session.id);
+        greeted
+    }
+
+    /// The session of a validator.
+    pub(super) fn validator(&self, address: Address) -> Option<Arc<Session>> {
+        self.sessions.lock().values().find(|s| s.address == address && s.role() == Some(Role::Consensus)).cloned()
+    }
+
+    /// The one with the highest block.
+    pub(super) fn best(&self) -> Option<Arc<Session>> {
+        self.greeted().into_iter().max_by_key(|session| session.head())
+    }
+
+    /// Counts a misdeed; whether the peer is to be cut off now.
+    pub(super) fn blame(&self, id: &PeerId, misdeed: Misdeed) -> bool {
+        *self.misdeeds.lock().entry(misdeed).or_default() += 1;
+        let now = self.now();
+        let mut records = self.records.lock();
+        if records.len() >= RECORDS && !records.contains_key(id) {
+            records.retain(|_, record| record.banned_until > now);
+        }
+        let record = records.entry(*id).or_default();
+        let is_over = record.score.add(misdeed, now);
+        if is_over {
+            *record = Record { score: Score::default(), banned_until: now + Misdeed::BAN.as_secs() };
+        }
+        is_over
+    }
+
+    /// Whether a peer is cut off.
+    pub(super) fn is_banned(&self, id: &PeerId) -> bool {
+        self.records.lock().get(id).is_some_and(|record| record.banned_until > self.now())
+    }
+
+    /// How many are cut off.
+    pub(super) fn banned(&self) -> usize {
+        let now = self.now();
+        self.records.lock().values().filter(|record| record.banned_until > now).count()
+    }
+}

@@ -1,0 +1,313 @@
+//! Connections: listening, dialling static peers again and again, discovery on a local network, limits.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use klay_accounts::wallet::SecretKey;
+use klay_core::{Address, PublicKey};
+use libp2p::{
+    Multiaddr, PeerId, Swarm, SwarmBuilder, connection_limits, identify, identity, mdns,
+    multiaddr::Protocol,
+    noise, ping,
+    swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle, dial_opts::DialOpts},
+    tcp, yamux,
+};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+
+use super::{Network, NetworkConfig, NetworkError, score::Misdeed};
+
+/// Time between two attempts to reach a peer.
+const REDIAL: Duration = Duration::from_millis(500);
+/// How long the peer with the higher id leaves dialling to the other one, so that they do not meet half way.
+const COURTESY: Duration = Duration::from_secs(3);
+/// A connection on which nothing is answered for so long is closed.
+const PING: Duration = Duration::from_secs(4);
+
+/// Where a peer can be reached: `/ip4/../tcp/../p2p/ID`, or `ID@host:port`, or `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    text: String,
+    id: Option<PeerId>,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Multi(Multiaddr),
+    /// Resolved each time.
+    Host(String),
+}
+
+/// An address that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text} is no address of a peer: want host:port, ID@host:port or /ip4/../tcp/../p2p/ID")]
+pub struct BadPeerAddress {
+    text: String,
+}
+
+impl FromStr for PeerAddress {
+    type Err = BadPeerAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadPeerAddress> {
+        let bad = || BadPeerAddress { text: text.to_owned() };
+        if text.starts_with('/') {
+            let mut address: Multiaddr = text.parse().map_err(|_| bad())?;
+            let id = match address.iter().last() {
+                Some(Protocol::P2p(id)) => Some(id),
+                _ => None,
+            };
+            if id.is_some() {
+                address.pop();
+            }
+            return Ok(Self { text: text.to_owned(), id, place: Place::Multi(address) });
+        }
+        let (id, host) = match text.split_once('@') {
+            Some((id, host)) => (Some(id.parse().map_err(|_| bad())?), host),
+            None => (None, text),
+        };
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if !has_port {
+            return Err(bad());
+        }
+        Ok(Self { text: text.to_owned(), id, place: Place::Host(host.to_owned()) })
+    }
+}
+
+impl std::fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PeerAddress {
+    async fn resolve(&self) -> io::Result<Vec<Multiaddr>> {
+        match &self.place {
+            Place::Multi(address) => Ok(vec![address.clone()]),
+            Place::Host(host) => Ok(tokio::net::lookup_host(host).await?.map(multiaddr).collect()),
+        }
+    }
+}
+
+/// A socket address as libp2p writes it.
+pub(super) fn multiaddr(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
+}
+
+/// The name of a node in the network, from its key.
+///
+/// # Errors
+/// Never for a valid key.
+pub fn peer_id(key: &SecretKey) -> Result<PeerId, NetworkError> {
+    Ok(keypair(key)?.public().to_peer_id())
+}
+
+pub(super) fn keypair(key: &SecretKey) -> Result<identity::Keypair, NetworkError> {
+    let secret = identity::secp256k1::SecretKey::try_from_bytes(*key.expose()).map_err(|_| NetworkError::Key)?;
+    Ok(identity::secp256k1::Keypair::from(secret).into())
+}
+
+/// The account address behind a peer's name: its key is in there.
+pub(super) fn address_of(id: &PeerId) -> Option<Address> {
+    let multihash: &libp2p::multihash::Multihash<64> = id.as_ref();
+    let key = identity::PublicKey::try_decode_protobuf(multihash.digest()).ok()?;
+    let key = key.try_into_secp256k1().ok()?;
+    PublicKey::from_compressed(&key.to_bytes()).map(|key| key.address())
+}
+
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+    streams: libp2p_stream::Behaviour,
+}
+
+/// What the rest of the node asks of the connections.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Close everything with a peer.
+    Disconnect(PeerId),
+}
+
+pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(64))
+        .with_max_pending_outgoing(Some(64))
+        .with_max_established(Some(config.max_peers))
+        .with_max_established_per_peer(Some(2));
+    let mut limits = connection_limits::Behaviour::new(limits);
+    for id in config.peers.iter().filter_map(|peer| peer.id) {
+        limits.bypass_peer_id(&id);
+    }
+    let agent = concat!("klay/", env!("CARGO_PKG_VERSION")).to_owned();
+    let with_mdns = config.mdns;
+    let build = |key: &identity::Keypair| -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
+        let id = key.public().to_peer_id();
+        Ok(Behaviour {
+            limits,
+            identify: identify::Behaviour::new(
+                identify::Config::new("/klay/1".to_owned(), key.public()).with_agent_version(agent),
+            ),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING).with_timeout(PING)),
+            mdns: with_mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), id)).transpose()?.into(),
+            streams: libp2p_stream::Behaviour::new(),
+        })
+    };
+    let other = |error: Box<dyn std::error::Error + Send + Sync>| NetworkError::Setup(error.to_string());
+    let swarm = SwarmBuilder::with_existing_identity(keypair(&config.key)?)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .map_err(|error| other(error.into()))?
+        .with_behaviour(build)
+        .map_err(|error| other(error.into()))?
+        .with_swarm_config(|c| c.with_idle_connection_timeout(Duration::from_secs(3_600)))
+        .build();
+    Ok(swarm)
+}
+
+impl Behaviour {
+    pub(super) fn control(&self) -> libp2p_stream::Control {
+        self.streams.new_control()
+    }
+}
+
+/// The loop that owns the connections.
+pub(super) struct Connections {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) network: Network,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) peers: Vec<PeerAddress>,
+    /// Whom a static peer without a name turned out to be.
+    pub(super) met: HashMap<Multiaddr, PeerId>,
+}
+
+impl Connections {
+    pub(super) async fn run(mut self) {
+        let mut redial = tokio::time::interval(REDIAL);
+        redial.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let start = Instant::now();
+        let closed = self.network.closed();
+        loop {
+            tokio::select! {
+                () = closed.cancelled() => return,
+                event = self.swarm.select_next_some() => self.handle(event),
+                _ = redial.tick() => self.redial(start.elapsed()).await,
+                command = self.commands.recv() => match command {
+                    Some(Command::Disconnect(peer)) => {
+                        // Fails only if it is gone already.
+                        let _gone = self.swarm.disconnect_peer_id(peer);
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, peer = %self.swarm.local_peer_id(), "listening for peers");
+                self.network.listens_on(address);
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                if endpoint.is_dialer() {
+                    self.met.insert(without_name(endpoint.get_remote_address()), peer_id);
+                }
+                if !self.network.admits(&peer_id) {
+                    let _gone = self.swarm.disconnect_peer_id(peer_id);
+                    return;
+                }
+                tracing::debug!(peer = %peer_id, "connected");
+                self.network.connected(peer_id);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+                tracing::debug!(peer = %peer_id, ?cause, "disconnected");
+                self.network.disconnected(&peer_id);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, connection, result: Err(error) })) => {
+                tracing::debug!(%peer, %error, "no answer");
+                self.network.blame(&peer, Misdeed::Silence);
+                self.swarm.close_connection(connection);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
+                for (id, address) in found {
+                    if !self.network.is_connected(&id) && id > *self.swarm.local_peer_id() {
+                        self.dial(Some(id), vec![address]);
+                    }
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                tracing::trace!(?peer_id, %error, "cannot connect");
+            }
+            _ => {}
+        }
+    }
+
+    async fn redial(&mut self, up: Duration) {
+        for peer in self.peers.clone() {
+            if let Some(id) = peer.id {
+                let waits = id < *self.swarm.local_peer_id() && up < COURTESY;
+                if waits || id == *self.swarm.local_peer_id() || self.network.is_connected(&id) {
+                    continue;
+                }
+            }
+            let Ok(addresses) = peer.resolve().await else { continue };
+            let is_met = |address| self.met.get(address).is_some_and(|id| self.network.is_connected(id));
+            if peer.id.is_none() && addresses.iter().any(is_met) {
+                continue;
+            }
+            self.dial(peer.id, addresses);
+        }
+    }
+
+    fn dial(&mut self, id: Option<PeerId>, addresses: Vec<Multiaddr>) {
+        if id.is_some_and(|id| !self.network.admits(&id)) {
+            return;
+        }
+        let result = match (id, addresses.into_iter().next()) {
+            (Some(id), Some(address)) => self.swarm.dial(DialOpts::peer_id(id).addresses(vec![address]).build()),
+            (None, Some(address)) => self.swarm.dial(DialOpts::unknown_peer_id().address(address).build()),
+            (_, None) => return,
+        };
+        if let Err(error) = result {
+            // On its way already, or over the limit: tried again soon.
+            tracing::trace!(%error, "not dialled");
+        }
+    }
+}
+
+fn without_name(address: &Multiaddr) -> Multiaddr {
+    let is_name = |protocol: &Protocol<'_>| matches!(protocol, Protocol::P2p(_));
+    address.iter().filter(|protocol| !is_name(protocol)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{PeerAddress, SecretKey, address_of, peer_id};
+
+    #[test]
+    fn a_name_holds_the_address_of_its_key() {
+        let key = SecretKey::from_slice(&[7; 32]).unwrap();
+        assert_eq!(address_of(&peer_id(&key).unwrap()), Some(key.address()));
+    }
+
+    #[test]
+    fn addresses_in_three_forms() {
+        let id = peer_id(&SecretKey::from_slice(&[7; 32]).unwrap()).unwrap();
+        for text in [format!("/ip4/127.0.0.1/tcp/32323/p2p/{id}"), format!("{id}@localhost:32323")] {
+            assert_eq!(text.parse::<PeerAddress>().unwrap().id, Some(id));
+        }
+        assert_eq!("node.example:32323".parse::<PeerAddress>().unwrap().id, None);
+        for text in ["", "node", "node:port", "/ip4/1.2.3", "x@y:1"] {
+            assert!(text.parse::<PeerAddress>().is_err(), "{text}");
+        }
+    }
+}
