@@ -78,19 +78,31 @@ impl DevAccounts {
     /// # Errors
     /// Never for the configuration made here.
     pub fn genesis(&self, chain_id: u64) -> Result<Genesis, GenesisError> {
+        self.network_genesis(ChainConfig::all_forks(chain_id), core::slice::from_ref(&self.authority))?.prepared()
+    }
+
+    /// A genesis under this configuration in which these accounts have funds and the validators with these keys seal.
+    /// Not prepared yet: more can be put into it.
+    ///
+    /// # Errors
+    /// Never for keys that are valid.
+    pub fn network_genesis(&self, config: ChainConfig, validators: &[SecretKey]) -> Result<Genesis, GenesisError> {
         let balance = U256::from(BALANCE) * KLAY;
         let funded = |key: &SecretKey| (key.address(), GenesisAccount { balance, ..GenesisAccount::default() });
         let mut alloc: BTreeMap<_, _> = self.keys.iter().map(funded).collect();
         alloc.insert(HISTORY, GenesisAccount { nonce: 1, code: HISTORY_CODE, ..GenesisAccount::default() });
-        let mut genesis = Genesis::new(ChainConfig::all_forks(chain_id), vec![self.authority.address()]);
+        let mut genesis = Genesis::new(config, validators.iter().map(SecretKey::address).collect());
         genesis.timestamp = GENESIS_TIME;
         genesis.alloc = alloc;
-        if let Ok(randao) = RevealSigner::derive(self.authority.expose()) {
-            let key = Bytes::copy_from_slice(&randao.public_key());
-            let proof = Bytes::copy_from_slice(&randao.proof());
-            fix_bls_keys(&mut genesis, &[(self.authority.address(), key, proof)]);
+        let mut keys = Vec::with_capacity(validators.len());
+        for validator in validators {
+            if let Ok(randao) = RevealSigner::derive(validator.expose()) {
+                let key = Bytes::copy_from_slice(&randao.public_key());
+                keys.push((validator.address(), key, Bytes::copy_from_slice(&randao.proof())));
+            }
         }
-        genesis.prepared()
+        fix_bls_keys(&mut genesis, &keys);
+        Ok(genesis)
     }
 
     /// `genesis` with the authority as its only validator, unless it already is, and with funds for the accounts that

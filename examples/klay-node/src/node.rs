@@ -10,7 +10,10 @@ use std::{
 };
 
 use klay_accounts::wallet::SecretKey;
-use klay_consensus::dev::DevConfig;
+use klay_consensus::{
+    dev::DevConfig,
+    types::{Timeouts, timeouts::Linear},
+};
 use klay_core::{
     Address, B256, ChainConfig, Signature,
     auth::SignError,
@@ -22,9 +25,10 @@ use parking_lot::Mutex;
 
 use crate::{
     chain::{Chain, ChainOptions, OpenError},
-    driver::{Author, Driver, DriverError, LogFolder, Parts},
+    driver::{Author, Door, Driver, DriverError, EngineKind, EngineStatus, Keeper, LogFolder, Pace, Parts, Votes},
     import::{ImportError, Imported, import},
     metrics::Metrics,
+    network::{self, Network, NetworkConfig, NetworkError},
     pool::{PoolConfig, TxPool},
 };
 
@@ -119,6 +123,51 @@ impl Authority {
     }
 }
 
+/// A node's part in the consensus of a network.
+#[derive(Debug)]
+pub struct Validator {
+    /// The key that proposes, votes and seals. In the council or not: it takes part as soon as it is.
+    pub key: SecretKey,
+    /// Where rewards go; the key's own address if not given.
+    pub rewardbase: Option<Address>,
+    /// How long a round may last.
+    pub timeouts: Arc<dyn Timeouts>,
+    /// How long transactions are selected for a block.
+    pub build_time: Duration,
+    /// Gas at which a block is full.
+    pub gas_limit: u64,
+    /// After the consensus log was lost: no copy of the key has signed anything in or above this block.
+    pub resume_above: Option<u64>,
+}
+
+impl Validator {
+    /// Takes part with `key`: rounds of 4 s, 2 s more each, 30 s at most; transactions are selected for 250 ms.
+    pub fn new(key: SecretKey) -> Self {
+        let secs = Duration::from_secs;
+        Self {
+            key,
+            rewardbase: None,
+            timeouts: Arc::new(Linear { base: secs(4), step: secs(2), cap: secs(30) }),
+            build_time: Duration::from_millis(250),
+            gas_limit: Authority::GAS_LIMIT,
+            resume_above: None,
+        }
+    }
+}
+
+/// A network that a node takes part in.
+#[derive(Debug)]
+pub struct Membership {
+    /// Where it listens and whom it knows.
+    pub network: NetworkConfig,
+    /// The engine of the chain: the same on all nodes.
+    pub engine: EngineKind,
+    /// Seconds between two blocks, at least 1.
+    pub block_time: u64,
+    /// The node's part in consensus, if it is a consensus node.
+    pub validator: Option<Validator>,
+}
+
 /// What a node is made of.
 #[derive(Debug)]
 pub struct NodeConfig {
@@ -134,6 +183,8 @@ pub struct NodeConfig {
     pub network_id: Option<u64>,
     /// Who makes blocks; nobody if not given.
     pub authority: Option<Authority>,
+    /// The network that it takes part in, if any; there is no authority then.
+    pub membership: Option<Membership>,
     /// Accounts the node signs for.
     pub wallet: Arc<dyn NodeWallet>,
 }
@@ -148,6 +199,7 @@ impl NodeConfig {
             pool: PoolConfig::default(),
             network_id: None,
             authority: None,
+            membership: None,
             wallet: Arc::new(NoWallet),
         }
     }
@@ -161,6 +213,7 @@ impl NodeConfig {
             pool: PoolConfig::default(),
             network_id: None,
             authority: None,
+            membership: None,
             wallet: Arc::new(NoWallet),
         }
     }
@@ -190,6 +243,9 @@ pub enum StartError {
     /// The key gives no randomness.
     #[error(transparent)]
     Randao(#[from] RandaoError),
+    /// The network cannot be joined.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 /// A running node. Cloning is cheap; all clones are the same node.
@@ -203,6 +259,11 @@ struct Inner {
     wallet: Arc<dyn NodeWallet>,
     metrics: Arc<Metrics>,
     network_id: u64,
+    engine: EngineKind,
+    network: Option<Network>,
+    has_static_peers: bool,
+    votes: Votes,
+    author: Option<Address>,
     driver: Mutex<Option<Driver>>,
 }
 
@@ -212,7 +273,7 @@ impl Node {
     /// # Errors
     /// If the data cannot be used or belong to another chain, or the key must not sign.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let NodeConfig { genesis, data, chain, pool, network_id, authority, wallet } = config;
+        let NodeConfig { genesis, data, chain, pool, network_id, authority, membership, wallet } = config;
         let metrics = Arc::new(Metrics::default());
         let store = data.open()?;
         let chain = match genesis {
@@ -220,12 +281,34 @@ impl Node {
             None => Chain::open_stored(store, chain, &metrics)?,
         };
         let pool = TxPool::new(pool, chain.pool_head(), Arc::clone(&metrics));
-        let driver = match authority {
-            Some(authority) => Some(drive(&chain, &pool, &metrics, authority, &data).await?),
-            None => None,
+        let parts = Shared { chain: &chain, pool: &pool, metrics: &metrics, data: &data, votes: Votes::default() };
+        let has_static_peers = membership.as_ref().is_some_and(|membership| !membership.network.peers.is_empty());
+        let engine = membership.as_ref().map_or(EngineKind::Dev, |membership| membership.engine);
+        let author = match (&authority, &membership) {
+            (Some(authority), _) => Some(authority.key.address()),
+            (None, Some(Membership { validator: Some(validator), .. })) => Some(validator.key.address()),
+            (None, _) => None,
         };
+        let (network, driver) = match (membership, authority) {
+            (Some(membership), _) => parts.join(membership).await?,
+            (None, Some(authority)) => (None, Some(parts.alone(authority).await?)),
+            (None, None) => (None, None),
+        };
+        let votes = parts.votes.clone();
         let network_id = network_id.unwrap_or(chain.config().chain_id);
-        Ok(Self(Arc::new(Inner { chain, pool, wallet, metrics, network_id, driver: Mutex::new(driver) })))
+        Ok(Self(Arc::new(Inner {
+            chain,
+            pool,
+            wallet,
+            metrics,
+            network_id,
+            engine,
+            network,
+            has_static_peers,
+            votes,
+            author,
+            driver: Mutex::new(driver),
+        })))
     }
 
     /// Imports blocks behind the head and lets the pool follow: see [`crate::import::import`].
@@ -243,6 +326,9 @@ impl Node {
         let driver = self.0.driver.lock().take();
         if let Some(driver) = driver {
             driver.stop().await;
+        }
+        if let Some(network) = &self.0.network {
+            network.stop();
         }
         let chain = self.0.chain.clone();
         let written = tokio::task::spawn_blocking(move || chain.persist()).await;
@@ -281,32 +367,117 @@ impl Node {
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
+
+    /// The network that it takes part in, if any.
+    pub fn network(&self) -> Option<&Network> {
+        self.0.network.as_ref()
+    }
+
+    /// The engine that decides blocks.
+    pub fn engine(&self) -> EngineKind {
+        self.0.engine
+    }
+
+    /// Whether there are peers that it should always be connected to.
+    pub fn has_static_peers(&self) -> bool {
+        self.0.has_static_peers
+    }
+
+    /// Where the consensus engine stands; `None` while it is not running.
+    pub async fn engine_status(&self) -> Option<EngineStatus> {
+        let status = self.0.driver.lock().as_ref().map(Driver::status)?;
+        status.await
+    }
+
+    /// The address that it proposes and votes with, if it does.
+    pub fn author(&self) -> Option<Address> {
+        self.0.author
+    }
+
+    /// Governance votes that wait for a header of this node.
+    pub fn votes(&self) -> &Votes {
+        &self.0.votes
+    }
 }
 
-async fn drive(
-    chain: &Chain,
-    pool: &TxPool,
-    metrics: &Arc<Metrics>,
-    authority: Authority,
-    data: &Data,
-) -> Result<Driver, StartError> {
-    let Authority { key, rewardbase, pace, period, gas_limit } = authority;
-    let log = match data {
-        Data::Memory => LogFolder::Memory,
-        Data::Folder(folder) => {
-            LogFolder::Disk { log: made(folder.join("consensus"))?, anchor: made(folder.join("key"))? }
+/// What the parts of a node share while it is put together.
+struct Shared<'a> {
+    chain: &'a Chain,
+    pool: &'a TxPool,
+    metrics: &'a Arc<Metrics>,
+    data: &'a Data,
+    votes: Votes,
+}
+
+impl Shared<'_> {
+    /// Lets one authority make blocks.
+    async fn alone(&self, authority: Authority) -> Result<Driver, StartError> {
+        let Authority { key, rewardbase, pace, period, gas_limit } = authority;
+        let author = author(&key, rewardbase, gas_limit, period)?;
+        let keeper = self.keeper(EngineKind::Dev, period);
+        self.drive(keeper, author, key, Pace::Dev(pace), None, None).await
+    }
+
+    /// Joins a network.
+    async fn join(&self, membership: Membership) -> Result<(Option<Network>, Option<Driver>), StartError> {
+        let Membership { network, engine, block_time, validator } = membership;
+        let keeper = self.keeper(engine, block_time);
+        let network = Network::start(network::Parts {
+            config: network,
+            engine: engine.name().to_owned(),
+            chain: self.chain.clone(),
+            pool: self.pool.clone(),
+            metrics: Arc::clone(self.metrics),
+            importer: Arc::new(Door(Arc::clone(&keeper))),
+        })?;
+        let Some(validator) = validator else { return Ok((Some(network), None)) };
+        let Validator { key, rewardbase, timeouts, build_time, gas_limit, resume_above } = validator;
+        let author = author(&key, rewardbase, gas_limit, block_time)?;
+        let pace = Pace::Bft { engine, timeouts, build_time };
+        let driver = self.drive(keeper, author, key, pace, resume_above, Some(network.clone())).await;
+        match driver {
+            Ok(driver) => Ok((Some(network), Some(driver))),
+            Err(error) => {
+                network.stop();
+                Err(error)
+            }
         }
-    };
-    let author = Author {
+    }
+
+    fn keeper(&self, engine: EngineKind, period: u64) -> Arc<Keeper> {
+        Keeper::new(self.chain.clone(), self.pool.clone(), Arc::clone(self.metrics), engine, period)
+    }
+
+    async fn drive(
+        &self,
+        keeper: Arc<Keeper>,
+        author: Author,
+        key: SecretKey,
+        pace: Pace,
+        resume_above: Option<u64>,
+        network: Option<Network>,
+    ) -> Result<Driver, StartError> {
+        let log = match self.data {
+            Data::Memory => LogFolder::Memory,
+            Data::Folder(folder) => {
+                LogFolder::Disk { log: made(folder.join("consensus"))?, anchor: made(folder.join("key"))? }
+            }
+        };
+        let (metrics, votes) = (Arc::clone(self.metrics), self.votes.clone());
+        let parts = Parts { keeper, metrics, author, votes, key, pace, log, resume_above, network };
+        Ok(Driver::start(parts).await?)
+    }
+}
+
+fn author(key: &SecretKey, rewardbase: Option<Address>, gas_limit: u64, period: u64) -> Result<Author, StartError> {
+    Ok(Author {
         address: key.address(),
         rewardbase: rewardbase.unwrap_or_else(|| key.address()),
         randao: RevealSigner::derive(key.expose())?,
         vanity: concat!("klay ", env!("CARGO_PKG_VERSION")).as_bytes().to_vec(),
         gas_limit,
         period,
-    };
-    let (chain, pool, metrics) = (chain.clone(), pool.clone(), Arc::clone(metrics));
-    Ok(Driver::start(Parts { chain, pool, metrics, author, key, config: pace, log }).await?)
+    })
 }
 
 fn made(path: PathBuf) -> Result<PathBuf, StartError> {

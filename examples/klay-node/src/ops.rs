@@ -30,7 +30,8 @@ pub struct NodePages(pub Node);
 #[async_trait]
 impl Pages for NodePages {
     async fn page(&self, path: &str) -> Option<Page> {
-        let text = |is_good, text: &str| Page { is_good, media: "text/plain; charset=utf-8", text: format!("{text}\n") };
+        let text =
+            |is_good, text: &str| Page { is_good, media: "text/plain; charset=utf-8", text: format!("{text}\n") };
         match path {
             "/metrics" => Some(self.metrics().await),
             "/health" if self.0.metrics().forks.value() > 0 => Some(text(false, "two blocks of one height")),
@@ -87,9 +88,7 @@ impl NodePages {
             },
         });
         if let Some(network) = node.network() {
-            let peer = |peer: crate::network::PeerInfo| {
-                json!({ "id": peer.id, "address": peer.address, "role": peer.role.name(), "head": peer.head })
-            };
+            let peer = |peer: crate::network::PeerInfo| json!({ "id": peer.id, "address": peer.address, "role": peer.role.name(), "head": peer.head });
             let best = network.best_known().max(head.number());
             status["role"] = network.role().name().into();
             status["peers"] = network.peers().into_iter().map(peer).collect();
@@ -151,7 +150,11 @@ impl NodePages {
             let banned = u64::try_from(network.banned()).unwrap_or(u64::MAX);
             registry.register("peers", "Peers that have greeted", gauge(network.peers().len() as u64));
             registry.register("peers_banned", "Peers that are cut off", gauge(banned));
-            registry.register("best_known_number", "Highest block that a peer has spoken of", gauge(network.best_known()));
+            registry.register(
+                "best_known_number",
+                "Highest block that a peer has spoken of",
+                gauge(network.best_known()),
+            );
             for (kind, count) in network.misdeeds() {
                 let name = format!("misdeeds_{kind}");
                 registry.register(name, "Misdeeds of peers of one kind", ConstCounter::new(count));

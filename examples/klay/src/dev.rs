@@ -16,6 +16,7 @@ use klay_node::{
     chain::ChainOptions,
     dev::{self, DevAccounts},
     node::{Authority, Data},
+    ops::NodePages,
     pool::PoolConfig,
     rpc::{self, Limits, NodeTopics, Server, ServerConfig, Services},
 };
@@ -112,7 +113,8 @@ impl Dev {
             ..ServerConfig::default()
         };
         let table = rpc::table(&services);
-        let server = Server::start(server, table, Arc::new(NodeTopics::new(services))).await?;
+        let pages = Arc::new(NodePages(node.clone()));
+        let server = Server::start_with_pages(server, table, Arc::new(NodeTopics::new(services)), pages).await?;
         self.greet(&accounts, &node, &server);
         wait_for_the_end().await?;
         tracing::info!("stopping");

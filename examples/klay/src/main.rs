@@ -7,6 +7,7 @@ mod dev;
 mod export;
 mod import;
 mod load;
+mod net;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +26,14 @@ struct Klay {
 enum Command {
     /// Run a chain on this machine.
     Dev(dev::Dev),
+    /// Run a network on this machine, each node a process.
+    Network(net::network::RunNetwork),
+    /// Run one node of a network.
+    Node(net::node::RunNode),
+    /// Write the folders of a network on several hosts.
+    Init(net::init::Init),
+    /// Ask a running node how it is.
+    Status(net::status::Status),
     /// Import and verify blocks that the reference client or `klay export` wrote.
     Import(import::Import),
     /// Write blocks in the reference client's export format.
@@ -53,6 +62,10 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Klay::parse().command {
         Command::Dev(command) => command.run(),
+        Command::Network(command) => command.run(),
+        Command::Node(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Serve(command) => command.run(),

@@ -147,15 +147,14 @@ impl Judge {
         if root != header.transactions_root {
             return Err(differs("transactions root", header.transactions_root, root));
         }
-        let result =
-            match finalise::execute(&self.chain, header, author, transactions, (&base.header, &base.state)) {
-                Ok(result) => result,
-                Err(ExecuteError::Transaction { source: klay_vm::TxError::State(error), .. }) => {
-                    return Err(ExecuteError::State(error).into());
-                }
-                Err(error @ ExecuteError::Transaction { .. }) => return Err(Unfit::invalid("transaction", error)),
-                Err(error) => return Err(error.into()),
-            };
+        let result = match finalise::execute(&self.chain, header, author, transactions, (&base.header, &base.state)) {
+            Ok(result) => result,
+            Err(ExecuteError::Transaction { source: klay_vm::TxError::State(error), .. }) => {
+                return Err(ExecuteError::State(error).into());
+            }
+            Err(error @ ExecuteError::Transaction { .. }) => return Err(Unfit::invalid("transaction", error)),
+            Err(error) => return Err(error.into()),
+        };
         if result.gas_used != header.gas_used {
             return Err(differs("gas used", header.gas_used, result.gas_used));
         }

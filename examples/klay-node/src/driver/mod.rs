@@ -220,8 +220,7 @@ impl<D: Disk + 'static> Stage<D> {
     where
         E: Engine<Klaytn<Proposal>> + Send + 'static,
     {
-        let setup: Setup<Klaytn<Proposal>, E, _, _> =
-            Setup::alone(config, self.gate, self.entries, Arc::new(self.app));
+        let setup: Setup<Klaytn<Proposal>, E, _, _> = Setup::alone(config, self.gate, self.entries, Arc::new(self.app));
         Ok(Box::new(host::start(setup).await?))
     }
 

@@ -12,7 +12,7 @@ use klay_consensus::{
 use klay_core::{
     B256, Bytes, DecodeError,
     block::Header,
-    codec::{Reader, put_list_header, header_len},
+    codec::{Reader, header_len, put_list_header},
 };
 use klay_vm::BlockResult;
 

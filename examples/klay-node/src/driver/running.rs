@@ -22,7 +22,11 @@ use tokio::{
 };
 
 use super::{DriverError, Hosted, Keeper, NodeApp, Pace, Parts, Proposal, Stage, disks, no_disk, open_gate};
-use crate::{TxPool, chain::HeadEvent, network::{Contact, Network}};
+use crate::{
+    TxPool,
+    chain::HeadEvent,
+    network::{Contact, Network},
+};
 
 /// How long a start waits for all validators once there are enough.
 const MEETING: Duration = Duration::from_millis(1_500);
@@ -124,7 +128,9 @@ impl Driver {
                 }
                 match begin(stage, pace).await {
                     Ok(hosted) => attend(hosted, keeper, heads, Some(contacts), orders).await,
-                    Err(error) => tracing::error!(%error, "the consensus engine does not start; this node only follows"),
+                    Err(error) => {
+                        tracing::error!(%error, "the consensus engine does not start; this node only follows")
+                    }
                 }
             }),
         };

@@ -89,12 +89,8 @@ pub(super) fn check(chain: &Chain, author: Address, number: u64, field: &[u8]) -
     }
     let (council, previous) = (chain.registered_at(number)?, chain.registered_at(number.saturating_sub(1))?);
     let params = chain.with_schedule(|schedule| schedule.header_only_at(number));
-    let context = VoteContext {
-        author,
-        council: council.as_slice(),
-        previous_council: previous.as_slice(),
-        params: &params,
-    };
+    let context =
+        VoteContext { author, council: council.as_slice(), previous_council: previous.as_slice(), params: &params };
     let (_, state) = chain.head_state();
     let mut failure = None;
     let checked = verify_vote(field, &context, |address| match state.account(address) {

@@ -1,14 +1,12 @@
 //! Questions to one peer: a stream each, one request, one answer.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::io::AsyncWriteExt;
-use klay_core::{
-    B256, Bytes, DecodeError,
-    block::body,
-    crypto::RecoverError,
-    tx::HashedTx,
-};
+use klay_core::{B256, Bytes, DecodeError, block::body, crypto::RecoverError, tx::HashedTx};
 use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
@@ -155,9 +153,9 @@ impl Network {
             Ok::<_, ChainError>(())
         };
         match request {
-            Request::Headers { from, count } => range(*from, (*count).min(MAX_HEADERS), &|number| {
-                Ok(self.0.chain.header(number)?.encode().into())
-            })?,
+            Request::Headers { from, count } => {
+                range(*from, (*count).min(MAX_HEADERS), &|number| Ok(self.0.chain.header(number)?.encode().into()))?
+            }
             Request::Bodies { from, count } => range(*from, (*count).min(MAX_BODIES), &|number| {
                 let block = self.0.chain.block_by_number(number)?.ok_or(ChainError::NoBlock { number })?;
                 let transactions: Vec<&[u8]> = block.transactions.iter().map(|tx| tx.encoded()).collect();
@@ -184,7 +182,10 @@ impl Network {
     }
 
     /// Recovers transactions that came as bytes, on all cores.
-    pub(super) async fn recovered(&self, transactions: Vec<HashedTx<Fee>>) -> Option<Result<Vec<SharedTx>, RecoverError>> {
+    pub(super) async fn recovered(
+        &self,
+        transactions: Vec<HashedTx<Fee>>,
+    ) -> Option<Result<Vec<SharedTx>, RecoverError>> {
         use rayon::prelude::*;
         let chain_id = self.0.chain.config().chain_id;
         self.0.metrics.recoveries.add(transactions.len() as u64);

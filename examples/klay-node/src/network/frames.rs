@@ -10,8 +10,7 @@ pub(super) const CHUNK: usize = 64 << 10;
 
 /// Why no frame could be read.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FrameError {
+pub(super) enum FrameError {
     /// The connection.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -59,8 +59,8 @@ use crate::{Chain, SharedTx, TxPool, metrics::Metrics};
 
 pub use score::Misdeed;
 pub use swarm::{BadPeerAddress, PeerAddress, peer_id};
-pub use transport::{Carries, Compacting};
 pub(crate) use transport::Speech;
+pub use transport::{Carries, Compacting};
 
 const GOSSIP: StreamProtocol = StreamProtocol::new("/klay/gossip/1");
 const SPEECH: StreamProtocol = StreamProtocol::new("/klay/consensus/1");

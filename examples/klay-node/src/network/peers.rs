@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use klay_core::{Address, B256};
+use klay_core::Address;
 use libp2p::PeerId;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -80,11 +80,6 @@ impl Session {
 
     pub(super) fn head(&self) -> u64 {
         self.head.load(Ordering::Relaxed)
-    }
-
-    /// Notes that it has a transaction; whether that is news.
-    pub(super) fn knows(&self, hash: B256) -> bool {
-        self.known.lock().insert(hash)
     }
 }
 

@@ -20,11 +20,11 @@ use libp2p::{
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
-use super::{Network, NetworkConfig, NetworkError, score::Misdeed};
+use super::{Network, NetworkConfig, NetworkError, Role, score::Misdeed};
 
 /// Time between two attempts to reach a peer.
 const REDIAL: Duration = Duration::from_millis(500);
-/// How long the peer with the higher id leaves dialling to the other one, so that they do not meet half way.
+/// How long the validator with the higher id leaves dialling to the other one, so that they do not meet half way.
 const COURTESY: Duration = Duration::from_secs(3);
 /// A connection on which nothing is answered for so long is closed.
 const PING: Duration = Duration::from_secs(4);
@@ -253,7 +253,8 @@ impl Connections {
     async fn redial(&mut self, up: Duration) {
         for peer in self.peers.clone() {
             if let Some(id) = peer.id {
-                let waits = id < *self.swarm.local_peer_id() && up < COURTESY;
+                let is_mutual = self.network.role() == Role::Consensus;
+                let waits = is_mutual && id < *self.swarm.local_peer_id() && up < COURTESY;
                 if waits || id == *self.swarm.local_peer_id() || self.network.is_connected(&id) {
                     continue;
                 }

@@ -75,9 +75,8 @@ impl Network {
         tracing::info!(from, to = to - 1, "catching up");
         let turn = AtomicUsize::new(0);
         let starts = (from..to).step_by(usize::try_from(RANGE).unwrap_or(usize::MAX));
-        let mut parts = stream::iter(starts)
-            .map(|start| self.range(start..to.min(start + RANGE), &turn))
-            .buffered(PARALLEL);
+        let mut parts =
+            stream::iter(starts).map(|start| self.range(start..to.min(start + RANGE), &turn)).buffered(PARALLEL);
         while let Some(part) = parts.next().await {
             let Some(Part { peer, blocks }) = part else {
                 sleep(Duration::from_millis(500)).await;

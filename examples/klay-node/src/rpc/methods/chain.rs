@@ -22,7 +22,14 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let chain_id = services.node.config().chain_id;
     table.quick(&BOTH, "chainId", move |()| Ok(quantity(chain_id)));
     table.quick(&KAIA, "chainID", move |()| Ok(quantity(chain_id)));
-    table.quick(&BOTH, "syncing", |()| Ok(false));
+    let s = Arc::clone(services);
+    table.quick(&BOTH, "syncing", move |()| {
+        let (head, best) = (s.node.chain().head().number(), s.node.network().map_or(0, |network| network.best_known()));
+        if best <= head + 1 {
+            return Ok(json!(false));
+        }
+        Ok(json!({ "startingBlock": "0x0", "currentBlock": quantity(head), "highestBlock": quantity(best) }))
+    });
     table.quick(&KAIA, "protocolVersion", |()| Ok(quantity(PROTOCOL_VERSION)));
     let s = Arc::clone(services);
     table.quick(&KAIA, "clientVersion", move |()| Ok(s.client_version.clone()));
@@ -48,14 +55,27 @@ fn add_eth_constants(table: &mut Table) {
     table.quick(&ETH, "getHashrate", |()| Ok(0));
 }
 
+fn peers(services: &Services) -> Vec<crate::network::PeerInfo> {
+    services.node.network().map(crate::network::Network::peers).unwrap_or_default()
+}
+
 fn add_net(table: &mut Table, services: &Arc<Services>) {
     let net = [Namespace::Net];
     let id = services.node.network_id();
     table.quick(&net, "version", move |()| Ok(id.to_string()));
     table.quick(&net, "networkID", move |()| Ok(id));
     table.quick(&net, "listening", |()| Ok(true));
-    table.quick(&net, "peerCount", |()| Ok("0x0"));
-    table.quick(&net, "peerCountByType", |()| Ok(json!({ "total": 0 })));
+    let s = Arc::clone(services);
+    table.quick(&net, "peerCount", move |()| Ok(quantity(peers(&s).len() as u64)));
+    let s = Arc::clone(services);
+    table.quick(&net, "peerCountByType", move |()| {
+        let mut counts = std::collections::BTreeMap::from([("total", 0u64)]);
+        for peer in peers(&s) {
+            *counts.entry("total").or_default() += 1;
+            *counts.entry(peer.role.name()).or_default() += 1;
+        }
+        Ok(json!(counts))
+    });
     let s = Arc::clone(services);
     table.quick(&[Namespace::Web3], "clientVersion", move |()| Ok(s.client_version.clone()));
     let sha3 = |(data,): (Bytes,)| Ok(keccak256(data));

@@ -1,0 +1,208 @@
+//! `klay node`: one node of a network.
+
+use std::{
+    error::Error,
+    io::Read as _,
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::Parser;
+use klay_core::Address;
+use klay_node::{
+    Node, NodeConfig,
+    driver::EngineKind,
+    network::{NetworkConfig, PeerAddress, Role},
+    node::{Data, Membership, Validator},
+    ops::NodePages,
+    pool::PoolConfig,
+    rpc::{self, Limits, NodeTopics, Server, ServerConfig, Services},
+};
+
+use super::{
+    config::{NodeFile, read_genesis, read_key},
+    logs,
+    plan::engine,
+};
+use crate::{cli::Outcome, dev::wait_for_the_end};
+
+/// Set by `klay network`: the node ends when its standard input does, so that none outlives the one who started it.
+pub(super) const LIFELINE: &str = "KLAY_LIFELINE";
+
+/// Run one node of a network: consensus, proxy or endpoint.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:\n  \
+    klay node --config node0/node.json\n  \
+    klay node --role en --data ./en --genesis genesis.json --key nodekey --listen 0.0.0.0:32323 --peer cn0.example:32323 \\\n            \
+    --http 127.0.0.1:8551 --ws off\n\n\
+    GET /metrics, /health, /ready and /status are served on the HTTP port.")]
+pub(crate) struct RunNode {
+    /// A file that `klay init` or `klay network` wrote; other options go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// cn proposes and votes, pn relays, en serves [default: en]
+    #[arg(long, value_name = "cn|pn|en", value_parser = role)]
+    role: Option<Role>,
+    /// Folder for the chain's data
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The genesis file
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// The node's key, in hex
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Where rewards go [default: the key's address]
+    #[arg(long, value_name = "ADDRESS")]
+    rewardbase: Option<Address>,
+    /// Address to listen on for peers; can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// A peer to stay connected to: host:port, ID@host:port or a multiaddress; can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    peer: Vec<String>,
+    /// Look for peers on the local network (mDNS)
+    #[arg(long)]
+    mdns: bool,
+    /// Connections at most
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_peers: u32,
+    /// The consensus engine of the chain: istanbul or justified [default: istanbul]
+    #[arg(long, value_name = "NAME", value_parser = engine)]
+    engine: Option<EngineKind>,
+    /// Seconds between two blocks [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    block_time: Option<u64>,
+    /// Address of JSON-RPC over HTTP, or `off` [default: 127.0.0.1:8551]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Address of JSON-RPC over WebSocket, or `off` [default: 127.0.0.1:8552]
+    #[arg(long, value_name = "ADDRESS")]
+    ws: Option<String>,
+    /// After the consensus log was lost: no copy of the key has signed anything in or above this block
+    #[arg(long, value_name = "BLOCK")]
+    resume_floor: Option<u64>,
+    /// Logs as one JSON object a line
+    #[arg(long)]
+    log_json: bool,
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    Role::from_name(name).ok_or_else(|| "want cn, pn or en".to_owned())
+}
+
+impl RunNode {
+    pub(crate) fn run(self) -> Outcome {
+        logs::begin(self.log_json);
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve())
+    }
+
+    async fn serve(mut self) -> Outcome {
+        let file = match self.config.take() {
+            Some(path) => NodeFile::read(&path)?,
+            None => NodeFile::default(),
+        };
+        let (config, http, ws) = self.settings(file)?;
+        let node = Node::start(config).await?;
+        let limits = Limits::default();
+        let services = Services::new(node.clone(), limits.clone());
+        let server = ServerConfig {
+            http,
+            ws,
+            cors: vec!["*".to_owned()],
+            ws_origins: vec!["*".to_owned()],
+            limits,
+            ..ServerConfig::default()
+        };
+        let (table, pages) = (rpc::table(&services), Arc::new(NodePages(node.clone())));
+        let server = Server::start_with_pages(server, table, Arc::new(NodeTopics::new(services)), pages).await?;
+        let head = node.chain().head();
+        tracing::info!(
+            role = node.network().map_or("", |network| network.role().name()),
+            engine = node.engine().name(),
+            genesis = %node.chain().genesis_hash(),
+            number = head.number(),
+            hash = %head.hash,
+            http = ?server.http,
+            ws = ?server.ws,
+            "node"
+        );
+        if std::env::var_os(LIFELINE).is_some() {
+            tokio::select! {
+                ended = wait_for_the_end() => ended?,
+                () = input_ends() => {}
+            }
+        } else {
+            wait_for_the_end().await?;
+        }
+        tracing::info!("stopping");
+        server.stop();
+        node.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn settings(self, file: NodeFile) -> Result<(NodeConfig, Option<SocketAddr>, Option<SocketAddr>), Box<dyn Error>> {
+        let role = match (self.role, &file.role) {
+            (Some(role), _) => role,
+            (None, Some(name)) => role(name)?,
+            (None, None) => Role::Endpoint,
+        };
+        let engine = match (self.engine, &file.engine) {
+            (Some(engine), _) => engine,
+            (None, Some(name)) => engine(name)?,
+            (None, None) => EngineKind::Istanbul,
+        };
+        let data = self.data.or(file.data).ok_or("no folder for data: --data")?;
+        let genesis = read_genesis(&self.genesis.or(file.genesis).ok_or("no genesis: --genesis")?)?;
+        let key = read_key(&self.key.or(file.key).ok_or("no key: --key")?)?;
+        let mut network = NetworkConfig::new(key.clone(), role);
+        for address in if self.listen.is_empty() { file.listen } else { self.listen } {
+            network.listen.extend(resolve(&address)?);
+        }
+        let peers = if self.peer.is_empty() { file.peers } else { self.peer };
+        network.peers = peers.iter().map(|peer| peer.parse::<PeerAddress>()).collect::<Result<_, _>>()?;
+        network.mdns = self.mdns;
+        network.max_peers = self.max_peers;
+        let validator = (role == Role::Consensus).then(|| Validator {
+            rewardbase: self.rewardbase.or(file.rewardbase),
+            resume_above: self.resume_floor,
+            ..Validator::new(key)
+        });
+        let block_time = self.block_time.or(file.block_time).unwrap_or(1);
+        let config = NodeConfig {
+            data: Data::Folder(data),
+            pool: PoolConfig { allow_anchoring: true, ..PoolConfig::default() },
+            membership: Some(Membership { network, engine, block_time, validator }),
+            ..NodeConfig::new(genesis)
+        };
+        let listen = |given: Option<String>, file: Option<String>, default: &str| {
+            let text = given.or(file).unwrap_or_else(|| default.to_owned());
+            if text == "off" { Ok(None) } else { Ok::<_, Box<dyn Error>>(resolve(&text)?.into_iter().next()) }
+        };
+        let http = listen(self.http, file.http, "127.0.0.1:8551")?;
+        let ws = listen(self.ws, file.ws, "127.0.0.1:8552")?;
+        Ok((config, http, ws))
+    }
+}
+
+fn resolve(address: &str) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
+    Ok(address.to_socket_addrs().map_err(|error| format!("{address}: {error}"))?.take(1).collect())
+}
+
+/// Ends when standard input does.
+async fn input_ends() {
+    let read = || {
+        let mut bytes = [0; 64];
+        while std::io::stdin().read(&mut bytes).is_ok_and(|read| read > 0) {}
+    };
+    // A thread of its own, not of the runtime: it must not hold up the end of the process.
+    let (send, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        read();
+        // Whoever waited may have gone.
+        let _gone = send.send(());
+    });
+    let _ended = ended.await;
+}
