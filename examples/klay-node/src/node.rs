@@ -97,7 +97,7 @@ pub struct Authority {
     pub rewardbase: Option<Address>,
     /// When blocks are made.
     pub pace: DevConfig,
-    /// Seconds that must lie between two blocks; 0 lets blocks share a second, as a block per transaction needs.
+    /// Seconds that must lie between the times of two blocks; 0 lets blocks share a second.
     pub period: u64,
     /// Gas at which a block is full.
     pub gas_limit: u64,
@@ -109,10 +109,10 @@ impl Authority {
 
     /// A block as soon as transactions wait.
     ///
-    /// Several of them may carry the same second: no second has to pass between two blocks, against the rule of the
-    /// public networks, so that their time is the time of day.
+    /// By the rule of the public networks a block's time lies at least a second behind its parent's. So where several
+    /// blocks are made within a second, their times run ahead of the clock until a pause lets it catch up.
     pub fn instant(key: SecretKey) -> Self {
-        Self { pace: DevConfig::instant(key.address()), key, rewardbase: None, period: 0, gas_limit: Self::GAS_LIMIT }
+        Self { pace: DevConfig::instant(key.address()), key, rewardbase: None, period: 1, gas_limit: Self::GAS_LIMIT }
     }
 
     /// A block each `interval`, empty or not. Whole seconds keep the rule of the public networks, by which a block's

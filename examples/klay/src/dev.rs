@@ -34,18 +34,8 @@ pub(crate) struct Dev {
     /// Seconds between blocks; 0 seals as soon as transactions wait
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     block_time: f64,
-    /// Chain id
-    #[arg(long, value_name = "ID", default_value_t = dev::CHAIN_ID, conflicts_with = "genesis")]
-    chain_id: u64,
-    /// Words that the accounts and the authority are derived from (m/44'/60'/0'/0/i)
-    #[arg(long, value_name = "WORDS", default_value = dev::MNEMONIC, env = "KLAY_MNEMONIC", hide_env_values = true)]
-    mnemonic: String,
-    /// How many accounts have funds
-    #[arg(long, value_name = "COUNT", default_value_t = dev::ACCOUNTS)]
-    accounts: u32,
-    /// A genesis file instead of the chain's own; its first validator must be the authority, or it is put there
-    #[arg(long, value_name = "FILE")]
-    genesis: Option<PathBuf>,
+    #[command(flatten)]
+    start: Start,
     /// Folder for the chain's data
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
@@ -64,6 +54,38 @@ pub(crate) struct Dev {
     /// Gas at which a block is full
     #[arg(long, value_name = "GAS", default_value_t = Authority::GAS_LIMIT)]
     block_gas: u64,
+}
+
+/// What a development chain starts from.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Start {
+    /// Chain id
+    #[arg(long, value_name = "ID", default_value_t = dev::CHAIN_ID, conflicts_with = "genesis")]
+    chain_id: u64,
+    /// Words that the accounts and the authority are derived from (m/44'/60'/0'/0/i)
+    #[arg(long, value_name = "WORDS", default_value = dev::MNEMONIC, env = "KLAY_MNEMONIC", hide_env_values = true)]
+    mnemonic: String,
+    /// How many accounts have funds
+    #[arg(long, value_name = "COUNT", default_value_t = dev::ACCOUNTS)]
+    accounts: u32,
+    /// A genesis file instead of the chain's own; its first validator must be the authority, or it is put there
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+}
+
+impl Start {
+    /// The accounts, and the genesis in which they have funds and the authority seals.
+    pub(crate) fn genesis(&self) -> Result<(DevAccounts, Genesis), Box<dyn std::error::Error>> {
+        let accounts = DevAccounts::derive(&self.mnemonic, self.accounts)?;
+        let Some(file) = &self.genesis else {
+            let genesis = accounts.genesis(self.chain_id)?;
+            return Ok((accounts, genesis));
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let genesis: Genesis = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        let genesis = accounts.sealed_by_authority(genesis)?.prepared()?;
+        Ok((accounts, genesis))
+    }
 }
 
 /// An address to listen on, if any.
@@ -90,8 +112,7 @@ impl Dev {
     }
 
     async fn serve(self) -> Outcome {
-        let accounts = DevAccounts::derive(&self.mnemonic, self.accounts)?;
-        let genesis = self.genesis(&accounts)?;
+        let (accounts, genesis) = self.start.genesis()?;
         let config = NodeConfig {
             data: self.data()?,
             chain: if self.archive { ChainOptions::archive() } else { ChainOptions::default() },
@@ -121,13 +142,6 @@ impl Dev {
         server.stop();
         node.stop().await;
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn genesis(&self, accounts: &DevAccounts) -> Result<Genesis, Box<dyn std::error::Error>> {
-        let Some(file) = &self.genesis else { return Ok(accounts.genesis(self.chain_id)?) };
-        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let genesis: Genesis = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-        Ok(accounts.sealed_by_authority(genesis)?.prepared()?)
     }
 
     fn authority(&self, accounts: &DevAccounts) -> Result<Authority, String> {

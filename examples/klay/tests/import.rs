@@ -172,7 +172,7 @@ fn the_first_bad_block_ends_an_import_and_the_good_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let (data, file) = (folder.path().join("data"), folder.path().join("blocks.rlp"));
     let mut bytes = plain();
-    // A byte of the last block's body or seals: those before it are as they were.
+    // A byte at the end of the last header, under its seal: the blocks before it are as they were.
     let at = bytes.len() - 40;
     bytes[at] ^= 4;
     fs::write(&file, bytes).unwrap();
@@ -183,8 +183,9 @@ fn the_first_bad_block_ends_an_import_and_the_good_ones_stay() {
         (&line["imported"], &line["head"]["number"], &line["error"]["block"]),
         (&json!(101), &json!(101), &json!(102))
     );
-    assert_eq!(line["error"]["rule"], "committed seals");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("block 102 is refused by the rule on committed seals"));
+    assert_eq!(line["error"]["rule"], "proposer seal");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("block 102 is refused by the rule on proposer seal"), "{said}");
     let (line, is_ok) = ended(&import_council(&data, &vectors().join("blocks.rlp.gz")).output().unwrap());
     assert!(is_ok && line["imported"] == 1 && line["head"]["hash"] == HEAD, "{line}");
 }
@@ -216,9 +217,9 @@ fn what_cannot_be_imported_says_so() {
 fn the_blocks_of_a_development_chain_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let genesis = folder.path().join("genesis.json");
-    let accounts = klay_node::dev::DevAccounts::derive(klay_node::dev::MNEMONIC, 10).unwrap();
-    let built_in = accounts.genesis(klay_node::dev::CHAIN_ID).unwrap();
-    fs::write(&genesis, serde_json::to_vec(&built_in).unwrap()).unwrap();
+    let printed = klay().args(["genesis", "dev"]).output().unwrap();
+    assert!(printed.status.success());
+    fs::write(&genesis, printed.stdout).unwrap();
     let (made, copy) = (folder.path().join("made"), folder.path().join("copy"));
     let dev = Running::start(&["dev", "--block-time", "0"], &made);
     let accounts = dev.call("eth_accounts", &json!([]))["result"].clone();

@@ -14,7 +14,7 @@
 //! | execution | every signature; gas, bloom, receipts root, state root with rewards and system writes in it |
 //!
 //! A block is stored when all of it holds. The first that does not ends the import with the rule, what the rule expects
-//! and what was found ([`Refusal`]); the blocks before it stay. Blocks are written in order and synced every half second:
+//! and what was found ([`Refusal`]); the blocks before it stay. Blocks are written in order and synced four times a second:
 //! a process that is killed has lost at most that, and the next import skips what is there.
 //!
 //! Source: spec 30, sections 1.5, 1.6 and 10; spec 50, section 1.11.
@@ -43,7 +43,7 @@ use self::prepare::{Item, Prepared};
 use crate::{Chain, chain::ChainError, council::CouncilError, driver::ExecuteError};
 
 /// How long blocks may stay in the store's buffers.
-const SYNC_EVERY: Duration = Duration::from_millis(500);
+const SYNC_EVERY: Duration = Duration::from_millis(250);
 /// Groups of prepared blocks that wait for their verification.
 const GROUPS_AHEAD: usize = 3;
 /// How far ahead of the clock a block may be to be waited for, in seconds; the reference client keeps such blocks in a

@@ -6,6 +6,7 @@ use klay_core::{config::Network, genesis::Genesis, storage::Batch};
 use serde_json::json;
 
 use super::Outcome;
+use crate::dev::Start;
 
 /// Genesis files.
 #[derive(Debug, clap::Subcommand)]
@@ -22,11 +23,19 @@ pub(crate) enum GenesisCommand {
         #[arg(long)]
         network: Option<String>,
     },
+    /// Print the genesis file that `klay dev` starts from with the same options, for `klay import` and others.
+    Dev(Start),
 }
 
 impl GenesisCommand {
     pub(crate) fn run(self) -> Outcome {
-        let Self::Hash { file, network } = self;
+        let (file, network) = match self {
+            Self::Hash { file, network } => (file, network),
+            Self::Dev(start) => {
+                println!("{}", serde_json::to_string(&start.genesis()?.1)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let genesis = match (file, network) {
             (Some(path), _) => {
                 let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
