@@ -56,7 +56,7 @@ pub(crate) use keeper::{Door, Keeper};
 pub use proposal::Proposal;
 pub(crate) use running::Driver;
 pub use running::EngineStatus;
-pub use votes::Votes;
+pub use votes::{VoteProblem, Votes};
 
 /// Why a node cannot start to make blocks.
 #[derive(Debug, thiserror::Error)]

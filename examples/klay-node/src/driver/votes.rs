@@ -34,6 +34,15 @@ impl Votes {
         true
     }
 
+    /// Whether this vote could stand in the next header, if `author` proposes it.
+    ///
+    /// # Errors
+    /// If not, and why.
+    pub fn check(&self, chain: &Chain, author: Address, action: &VoteAction) -> Result<(), VoteProblem> {
+        let field = Vote { voter: author, action: action.clone() }.encode();
+        check(chain, author, chain.head().number().saturating_add(1), &field)
+    }
+
     /// The votes that wait, oldest first.
     pub fn waiting(&self) -> Vec<VoteAction> {
         self.0.lock().iter().cloned().collect()
@@ -75,9 +84,12 @@ impl Votes {
 
 /// Why a vote cannot stand in a header.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum VoteProblem {
+#[non_exhaustive]
+pub enum VoteProblem {
+    /// The chain cannot be read.
     #[error(transparent)]
     Chain(#[from] crate::chain::ChainError),
+    /// It breaks a rule.
     #[error(transparent)]
     Refused(#[from] VoteRefusal),
 }

@@ -147,6 +147,8 @@ impl Network {
             let answer = self.ask(peer, &request(from, count), usize::try_from(count).unwrap_or(0)).await;
             let answer = answer.map_err(|error| tracing::debug!(%peer, %error, "no blocks"))?;
             if answer.0.is_empty() {
+                // It has spoken of blocks that it does not have.
+                self.blame(&peer, Misdeed::BadAnswer);
                 return Err(());
             }
             from += answer.0.len() as u64;

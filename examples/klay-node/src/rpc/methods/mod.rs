@@ -3,6 +3,7 @@
 mod accounts;
 mod blocks;
 mod calls;
+mod cast;
 mod chain;
 mod fees;
 mod governance;
@@ -37,6 +38,7 @@ pub fn table(services: &Arc<Services>) -> Table {
     calls::add(&mut table, services);
     fees::add(&mut table, services);
     governance::add(&mut table, services);
+    cast::add(&mut table, services);
     logs::add(&mut table, services);
     personal::add(&mut table, services);
     pool::add(&mut table, services);

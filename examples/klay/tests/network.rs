@@ -1,0 +1,94 @@
+//! Networks of real processes: the `klay` program starts them, they talk over TCP, and clients talk to them.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod nodes;
+
+use std::time::Duration;
+
+use klay_core::units::KLAY;
+use klay_node::dev::{self, DevAccounts};
+use nodes::{Network, WAIT, transfer};
+use serde_json::json;
+
+#[test]
+fn four_validators_and_an_endpoint_agree_lose_one_and_take_it_back() {
+    let accounts = DevAccounts::derive(dev::MNEMONIC, 2).unwrap();
+    let mut network = Network::start("istanbul", 4, 1, &[]);
+    let endpoint = network.node(4);
+    network.wait_for_block(3, &[0, 1, 2, 3, 4]);
+
+    // A client speaks to the endpoint alone; its transaction is in a block that everybody has.
+    let hash = endpoint.send(&transfer(&accounts.keys[0], 0));
+    let receipt = endpoint.wait_for_receipt(hash);
+    let number = nodes::number(&receipt["blockNumber"]);
+    network.wait_for_block(number, &[0, 1, 2, 3, 4]);
+    for index in 0..5 {
+        let seen = network.node(index).call("eth_getTransactionReceipt", &json!([hash])).unwrap();
+        assert_eq!((&seen["blockHash"], &seen["status"]), (&receipt["blockHash"], &json!("0x1")), "node {index}");
+    }
+
+    // One of four may fail: the others go on, and clients notice nothing but a pause.
+    network.kill(1);
+    let head = endpoint.head();
+    network.wait_for_block(head + 4, &[0, 2, 3, 4]);
+    let hash = endpoint.send(&transfer(&accounts.keys[0], 1));
+    endpoint.wait_for_receipt(hash);
+
+    // It comes back, catches up and takes part again: with another one gone the quorum needs it.
+    network.restart(1);
+    let head = endpoint.head();
+    network.wait_for_block(head, &[1]);
+    network.kill(2);
+    network.wait_for_block(head + 6, &[0, 1, 3, 4]);
+    network.restart(2);
+    let head = network.node(0).head();
+    network.wait_for_block(head, &[2]);
+    network.check_equal(&[0, 1, 2, 3, 4]);
+
+    // Only what was signed is in the blocks: three of four seals or more.
+    let block = endpoint.call("kaia_getBlockByNumber", &json!([format!("0x{head:x}"), false])).unwrap();
+    let extra = klay_core::hex::decode(block["extraData"].as_str().unwrap()).unwrap();
+    assert!(klay_core::block::IstanbulExtra::decode(&extra).unwrap().committed_seals.len() >= 3);
+    let minted = endpoint.call("eth_getBalance", &json!([accounts.keys[1].address(), "latest"])).unwrap();
+    assert_eq!(nodes::big(&minted), klay_core::U256::from(dev::BALANCE) * KLAY);
+
+    let metrics = network.node(0).page("/metrics");
+    assert!(metrics.contains("klay_signature_recoveries_total 2\n"), "one recovery per transaction: {metrics}");
+    assert!(metrics.contains("klay_forks_total 0\n"));
+    assert_eq!(network.node(3).page("/ready"), "ready\n");
+    assert_eq!(network.node(3).page("/health"), "ok\n");
+}
+
+#[test]
+fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() {
+    let mut network = Network::start("justified", 4, 0, &["--epoch", "5"]);
+    network.wait_for_block(2, &[0, 1, 2, 3]);
+    network.stop();
+    network.begin();
+    network.wait_for_block(4, &[0, 1, 2, 3]);
+
+    // The fourth validator is voted out, then in again; each vote acts from the block after its own.
+    let fourth = network.address(3);
+    let council = |network: &Network| {
+        let council = network.node(0).call("kaia_getCouncil", &json!(["latest"])).unwrap();
+        council.as_array().unwrap().len()
+    };
+    network.node(0).call("governance_vote", &json!(["governance.removevalidator", fourth])).unwrap();
+    nodes::until(WAIT, "the vote to act", || council(&network) == 3);
+    let head = network.node(0).head();
+    network.wait_for_block(head + 3, &[0, 1, 2, 3]);
+    network.node(1).call("governance_vote", &json!(["governance.addvalidator", fourth])).unwrap();
+    nodes::until(WAIT, "the other vote to act", || council(&network) == 4);
+
+    // A parameter is ratified at the next epoch and acts one epoch later.
+    network.node(2).call("governance_vote", &json!(["kip71.gastarget", 15_000_000])).unwrap();
+    let target = |network: &Network| {
+        let params = network.node(3).call("governance_getParams", &json!(["latest"])).unwrap();
+        params["kip71.gastarget"].as_u64()
+    };
+    nodes::until(Duration::from_secs(40), "the parameter to act", || target(&network) == Some(15_000_000));
+    assert!(network.node(0).call("governance_vote", &json!(["istanbul.epoch", 1])).is_err());
+    network.check_equal(&[0, 1, 2, 3]);
+}

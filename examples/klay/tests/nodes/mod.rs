@@ -1,0 +1,253 @@
+//! Starts networks of processes and speaks with them.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(missing_debug_implementations)]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use klay_accounts::wallet::SecretKey;
+use klay_core::{Address, B256, Bytes, U256, tx::LegacyTx, units::STON};
+use klay_node::{KlaytnTx, dev};
+use serde_json::{Value, json};
+
+/// Longest wait for anything.
+pub const WAIT: Duration = Duration::from_secs(40);
+
+/// A network in a folder of its own, ended and removed when this is dropped.
+pub struct Network {
+    pub folder: tempfile::TempDir,
+    base: u16,
+    arguments: Vec<String>,
+    process: Option<Child>,
+    restarted: Vec<Child>,
+}
+
+/// The JSON-RPC of one node.
+#[derive(Clone)]
+pub struct Node {
+    agent: ureq::Agent,
+    pub url: String,
+}
+
+impl Network {
+    pub fn start(engine: &str, validators: u16, endpoints: u16, more: &[&str]) -> Self {
+        let base = free_base(2 * (validators + endpoints));
+        let mut arguments = vec![
+            "network".to_owned(),
+            format!("--validators={validators}"),
+            format!("--endpoints={endpoints}"),
+            format!("--engine={engine}"),
+            format!("--http-base={base}"),
+        ];
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let folder = tempfile::tempdir().unwrap();
+        let mut network = Self { folder, base, arguments, process: None, restarted: Vec::new() };
+        network.begin();
+        network
+    }
+
+    pub fn begin(&mut self) {
+        let start = Instant::now();
+        let process = Command::new(env!("CARGO_BIN_EXE_klay"))
+            .args(&self.arguments)
+            .arg("--data")
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        self.process = Some(process);
+        until(WAIT, "the first answer", || self.node(0).try_head().is_some());
+        println!("first answer after {:?}", start.elapsed());
+    }
+
+    /// Ctrl-C.
+    pub fn stop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        signal("-INT", process.id());
+        let ended = Instant::now() + WAIT;
+        while process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < ended, "the network does not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!self.folder.path().join("pids").exists());
+    }
+
+    pub fn node(&self, index: u16) -> Node {
+        Node::new(format!("http://127.0.0.1:{}", self.base + 2 * index))
+    }
+
+    pub fn folder_of(&self, index: u16) -> PathBuf {
+        self.folder.path().join(format!("node{index}"))
+    }
+
+    pub fn pid(&self, index: u16) -> u32 {
+        let pids = fs::read_to_string(self.folder.path().join("pids")).unwrap();
+        pids.lines().nth(index.into()).unwrap().parse().unwrap()
+    }
+
+    pub fn kill(&self, index: u16) {
+        signal("-KILL", self.pid(index));
+    }
+
+    /// Starts a node that was killed, as an operator would.
+    pub fn restart(&mut self, index: u16) -> u32 {
+        let folder = self.folder_of(index);
+        let log = fs::OpenOptions::new().append(true).open(folder.join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_klay"));
+        command.arg("node").arg("--config").arg(folder.join("node.json"));
+        let process = command.env("KLAY_LIFELINE", "1").stdin(Stdio::piped()).stderr(log).spawn().unwrap();
+        let id = process.id();
+        self.restarted.push(process);
+        id
+    }
+
+    /// The address of a node's key.
+    pub fn address(&self, index: u16) -> Address {
+        let key = fs::read_to_string(self.folder_of(index).join("nodekey")).unwrap();
+        SecretKey::from_slice(&klay_core::hex::decode(key.trim()).unwrap()).unwrap().address()
+    }
+
+    pub fn wait_for_block(&self, number: u64, nodes: &[u16]) {
+        for index in nodes {
+            let node = self.node(*index);
+            until(WAIT, &format!("block {number} at node {index}"), || node.try_head().is_some_and(|h| h >= number));
+        }
+    }
+
+    /// The nodes have the same blocks and states, as far as all of them are.
+    pub fn check_equal(&self, nodes: &[u16]) {
+        let lowest = nodes.iter().map(|index| self.node(*index).head()).min().unwrap();
+        for number in 1..=lowest {
+            let blocks: Vec<Value> = nodes.iter().map(|index| self.node(*index).block(number)).collect();
+            for block in &blocks {
+                assert_eq!(block["hash"], blocks[0]["hash"], "block {number}");
+                assert_eq!(block["stateRoot"], blocks[0]["stateRoot"], "state of block {number}");
+            }
+        }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for mut process in self.restarted.drain(..) {
+            let _ended = process.kill();
+            let _ended = process.wait();
+        }
+        if let Some(mut process) = self.process.take() {
+            signal("-INT", process.id());
+            let _ended = process.wait();
+        }
+        if thread::panicking() {
+            for index in 0.. {
+                let Ok(log) = fs::read_to_string(self.folder_of(index).join("log")) else { break };
+                let lines: Vec<&str> = log.lines().collect();
+                println!("--- node{index}\n{}", lines[lines.len().saturating_sub(25)..].join("\n"));
+            }
+        }
+    }
+}
+
+impl Node {
+    pub fn new(url: String) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(5)))
+            .http_status_as_error(false)
+            .build();
+        Self { agent: ureq::Agent::new_with_config(config), url }
+    }
+
+    pub fn call(&self, method: &str, params: &Value) -> Result<Value, String> {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let sent = self.agent.post(&self.url).header("content-type", "application/json").send(&request);
+        let mut answer: Value = sent
+            .and_then(|mut answer| answer.body_mut().read_json())
+            .map_err(|error| format!("{}: {error}", self.url))?;
+        match answer.get_mut("result") {
+            Some(result) => Ok(result.take()),
+            None => Err(answer["error"].to_string()),
+        }
+    }
+
+    pub fn page(&self, path: &str) -> String {
+        self.agent.get(format!("{}{path}", self.url)).call().unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    pub fn try_head(&self) -> Option<u64> {
+        self.call("eth_blockNumber", &json!([])).ok().map(|head| number(&head))
+    }
+
+    pub fn head(&self) -> u64 {
+        self.try_head().unwrap()
+    }
+
+    pub fn block(&self, number: u64) -> Value {
+        self.call("eth_getBlockByNumber", &json!([format!("0x{number:x}"), false])).unwrap()
+    }
+
+    pub fn send(&self, tx: &KlaytnTx) -> B256 {
+        let raw = klay_core::hex::encode_prefixed(tx.encode());
+        self.call("eth_sendRawTransaction", &json!([raw])).unwrap().as_str().unwrap().parse().unwrap()
+    }
+
+    pub fn wait_for_receipt(&self, hash: B256) -> Value {
+        let mut receipt = Value::Null;
+        until(WAIT, "the receipt", || {
+            receipt = self.call("eth_getTransactionReceipt", &json!([hash])).unwrap_or_default();
+            !receipt.is_null()
+        });
+        receipt
+    }
+}
+
+pub fn transfer(key: &SecretKey, nonce: u64) -> KlaytnTx {
+    let tx = LegacyTx {
+        nonce,
+        gas_price: U256::from(750) * STON,
+        gas_limit: 21_000,
+        to: Some(Address::with_last_byte(nonce as u8).create(nonce)),
+        value: U256::from(1),
+        input: Bytes::new(),
+        signature: Default::default(),
+    };
+    KlaytnTx::Legacy(tx).sign(dev::CHAIN_ID, &[key]).unwrap()
+}
+
+pub fn until(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
+    while !is_so() {
+        assert!(Instant::now() < end, "waited {patience:?} for {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+pub fn number(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+pub fn big(value: &Value) -> U256 {
+    U256::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+pub fn signal(name: &str, process: u32) {
+    Command::new("kill").arg(name).arg(process.to_string()).status().unwrap();
+}
+
+/// A row of ports that are free now, here and 10,000 above for peers.
+fn free_base(count: u16) -> u16 {
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = 12_000 + u16::try_from(std::process::id() % 400).unwrap() * 20;
+    static TURN: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let turn = TURN.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 200;
+    (0..)
+        .map(|row| start + turn + row * 20)
+        .find(|base| (0..count).all(|n| is_free(base + n) && is_free(base + n + 10_000)))
+        .unwrap()
+}
