@@ -26,7 +26,7 @@ use blst::{
 };
 use klay_core::{Address, B256, Fork, U256, block::Header, config::ChainConfig, keccak256};
 
-pub use keys::ProposerKeys;
+pub use keys::{ProposerKeys, RegisteredKeys};
 
 use crate::system::SystemError;
 

@@ -13,7 +13,8 @@ use crate::system::{KIP113, REGISTRY_ADDRESS, View, active_address, bls_keys};
 /// Proven keys that are kept; beyond it they are proven anew.
 const MAX_PROVEN: usize = 4096;
 
-type Registered = Arc<BTreeMap<Address, (Bytes, Bytes)>>;
+/// Key and proof of possession of each node that has registered them.
+pub type RegisteredKeys = BTreeMap<Address, (Bytes, Bytes)>;
 
 /// Reads proposers' keys, and remembers what it has read and verified. Shared between threads.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ pub struct ProposerKeys(Mutex<Cache>);
 #[derive(Debug, Default)]
 struct Cache {
     /// The registered keys by the contract, its storage root and the Registry's.
-    registered: Option<((Address, B256, B256), Registered)>,
+    registered: Option<((Address, B256, B256), Arc<RegisteredKeys>)>,
     /// Keys by key and proof.
     proven: BTreeMap<(Bytes, Bytes), ProvenKey>,
 }
@@ -54,7 +55,7 @@ impl ProposerKeys {
     ///
     /// # Errors
     /// If the contracts cannot be read.
-    pub fn registered(&self, parent: View<'_>) -> Result<Arc<BTreeMap<Address, (Bytes, Bytes)>>, RandaoError> {
+    pub fn registered(&self, parent: View<'_>) -> Result<Arc<RegisteredKeys>, RandaoError> {
         let next = parent.header.number.saturating_add(1);
         let contract = if parent.config.forks.starts_at(Fork::Randao, next) {
             let registry = parent.config.randao_registry.as_ref();
