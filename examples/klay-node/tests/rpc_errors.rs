@@ -1,11 +1,13 @@
 //! Wrong parameters are answered with the reference client's codes and texts (spec 80, section 1.5).
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+use klay_core::{U256, address, genesis::GenesisAccount};
 use klay_node::{
     Node, NodeConfig,
     dev::{self, DevAccounts},
+    node::Authority,
     rpc::{Engine, Limits, Services, table},
 };
 use serde_json::{Value, json};
@@ -19,12 +21,22 @@ struct Case {
 
 async fn engine() -> Engine {
     let accounts = DevAccounts::derive(dev::MNEMONIC, 1).unwrap();
+    let mut genesis = accounts.genesis(dev::CHAIN_ID).unwrap();
+    // The account that the cases name.
+    let named = address!("f77e71cf745e14129a344bcfb7e28240a5351beb");
+    genesis.alloc.insert(named, GenesisAccount { balance: U256::from(1), ..GenesisAccount::default() });
     let node = Node::start(NodeConfig {
         wallet: accounts.wallet(),
-        ..NodeConfig::new(accounts.genesis(dev::CHAIN_ID).unwrap())
+        authority: Some(Authority::interval(accounts.authority.clone(), Duration::from_millis(10))),
+        ..NodeConfig::new(genesis)
     })
     .await
     .unwrap();
+    while node.chain().head().number() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The answers are about a head that stands still.
+    node.stop().await;
     Engine::new(table(&Services::new(node, Limits::default())), Limits::default())
 }
 

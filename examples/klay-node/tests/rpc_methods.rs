@@ -210,6 +210,37 @@ async fn accounts_and_keys_have_klaytns_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fees_are_half_burnt_and_half_earned() {
+    let chain = Chain::start().await;
+    let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };
+    let before = chain.ok("kaia_getTotalSupply", json!([])).await;
+    assert_eq!((&before["burntFee"], &before["totalMinted"]), (&json!("0x0"), &before["totalSupply"]));
+    let hash = chain.ok("eth_sendTransaction", json!([{"from": from, "to": to, "value": "0x5"}])).await;
+    let block = chain.receipt(&hash).await["blockNumber"].clone();
+    let rewards = chain.ok("kaia_getRewards", json!([block])).await;
+    let amount = |name: &str| rewards[name].as_u64().unwrap();
+    assert_eq!((amount("minted"), amount("burntFee") * 2), (0, amount("totalFee")));
+    assert_eq!(amount("proposer"), amount("totalFee") - amount("burntFee"));
+    let after = chain.ok("kaia_getTotalSupply", json!([block])).await;
+    assert_eq!(after["burntFee"], format!("{:#x}", amount("burntFee")));
+    let sum = chain.ok("governance_getRewardsAccumulated", json!(["0x1", "latest"])).await;
+    assert_eq!((&sum["totalTxFee"], &sum["rewards"]), (&rewards["totalFee"], &rewards["rewards"]));
+
+    let node = chain.ok("kaia_nodeAddress", json!([])).await;
+    for method in ["kaia_getCouncil", "kaia_getCommittee", "istanbul_getValidators"] {
+        assert_eq!(chain.ok(method, json!(["latest"])).await, json!([node]), "{method}");
+    }
+    assert_eq!(chain.ok("istanbul_getDemotedValidators", json!(["pending"])).await, json!([]));
+    assert_eq!(chain.error("kaia_getCommittee", json!(["pending"])).await["message"], "pending is not allowed");
+    let config = chain.ok("eth_config", json!([])).await;
+    assert_eq!((&config["current"]["chainId"], &config["next"]), (&json!("0x539"), &Value::Null));
+    let registry = chain.ok("kaia_getActiveAddressFromRegistry", json!(["KIP113", "latest"])).await;
+    assert_eq!(registry, "0x0000000000000000000000000000000000000403");
+    let keys = chain.ok("kaia_getBlsInfos", json!(["latest"])).await;
+    assert!(keys.as_object().unwrap().values().all(|info| info["verifyErr"].is_null()), "{keys}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_show_heads_logs_and_transactions() {
     let chain = Chain::start().await;
     let config = ServerConfig { http: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..ServerConfig::default() };

@@ -1,16 +1,25 @@
 //! What the methods work with: the node, the bounds, and how a block parameter becomes a block or a state.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use alloy_primitives::{Address, B256, U256};
-use klay_core::{Rules, Signature, block::IstanbulExtra, governance::GovParams};
-use klay_vm::{BlockContext, State};
+use klay_core::{
+    Fork, Rules, Signature,
+    block::IstanbulExtra,
+    governance::{GovParams, ProposerPolicy},
+};
+use klay_vm::{
+    BlockContext, State,
+    reward::{StakingInfo, staking_source},
+    system::{View, staking_info},
+};
 
 use super::{
     Limits, RpcError,
     decode::{BlockId, BlockNumber},
     filters::Filters,
     keyring::Keyring,
+    methods::supply::Sums,
 };
 use crate::{Node, SealedBlock};
 
@@ -25,6 +34,10 @@ pub struct Services {
     pub client_version: String,
     /// Filters that clients poll.
     pub(super) filters: Filters,
+    /// Whether stakes without nodes were shown already.
+    pub(super) has_shown_no_stakes: AtomicBool,
+    /// Sums of what was made and burnt.
+    pub(super) sums: Sums,
     /// Keys that clients brought.
     pub(super) keyring: Keyring,
 }
@@ -39,7 +52,15 @@ impl Services {
             std::env::consts::ARCH
         );
         let filters = Filters::new(limits.filters, limits.filter_life);
-        Arc::new(Self { node, limits, client_version, filters, keyring: Keyring::default() })
+        Arc::new(Self {
+            node,
+            limits,
+            client_version,
+            filters,
+            has_shown_no_stakes: AtomicBool::new(false),
+            sums: Sums::default(),
+            keyring: Keyring::default(),
+        })
     }
 
     /// The block with this number or word; the block being built is not visible, `pending` is the head.
@@ -120,6 +141,30 @@ impl Services {
     /// The base fee of the block after `block`, in peb; none before Magma.
     pub(super) fn base_fee_after(&self, block: &SealedBlock) -> Option<U256> {
         self.node.chain().base_fee_after(&block.header)
+    }
+
+    /// What is at stake for the block at a height. Before Kaia the stakes of an earlier block count, so heights far above
+    /// the head may have an answer.
+    pub(super) fn staking(&self, height: u64) -> Result<Arc<StakingInfo>, RpcError> {
+        let chain = self.node.chain();
+        if height <= chain.head().number().saturating_add(1) {
+            return chain.staking_at(height).map_err(RpcError::from_error);
+        }
+        let interval = self.params(height).staking_update_interval;
+        let source = staking_source(height, interval, chain.rules_at(height).has(Fork::Kaia));
+        let no_header = || RpcError::failed(format!("failed to get header for block number {source}"));
+        let block = self.block(BlockNumber::Number(source))?.ok_or_else(no_header)?;
+        let state = self.state_after(&block)?;
+        let view = View { state: &state, header: &block.header, config: chain.config() };
+        staking_info(view).map(Arc::new).map_err(RpcError::from_error)
+    }
+
+    /// As [`Self::staking`], where the rewards of the block depend on it.
+    pub(super) fn staking_for_rewards(&self, height: u64, params: &GovParams) -> Result<Arc<StakingInfo>, RpcError> {
+        match params.policy {
+            ProposerPolicy::WeightedRandom => self.staking(height),
+            _ => Ok(Arc::default()),
+        }
     }
 
     /// The account that seals for this node.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, hex};
 use klay_accounts::AccountKey;
 use serde_json::{Value, json};
 
@@ -83,26 +83,41 @@ fn add_keys(table: &mut Table) {
     });
 }
 
+/// A slot that a proof is asked for, and how it is named in the answer: one of 32 bytes as it is, a shorter one as a
+/// quantity.
+fn proof_key(text: &str) -> Result<(B256, Value), RpcError> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let even = if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("0{digits}") };
+    if even.len() > 2 * B256::len_bytes() {
+        return Err(RpcError::failed("hex string too long, want at most 32 bytes"));
+    }
+    let decoded = hex::decode(&even).map_err(|_| RpcError::failed("hex string invalid"))?;
+    let slot = B256::left_padding_from(&decoded);
+    let shown = if decoded.len() == B256::len_bytes() { bytes(slot) } else { big(slot.into()) };
+    Ok((slot, shown))
+}
+
 fn proof(s: &Services, address: Address, slots: &[String], id: BlockId) -> Result<Value, RpcError> {
+    let keys = slots.iter().map(|text| proof_key(text)).collect::<Result<Vec<_>, _>>()?;
     let state = s.state(id)?;
     let account = state.account(address).map_err(RpcError::from_error)?;
+    let account = account.ok_or(RpcError::failed("there is no account corresponding to the given address"))?;
     let hex_list = |nodes: Vec<Bytes>| nodes.iter().map(bytes).collect::<Vec<_>>();
     let mut storage = Vec::with_capacity(slots.len());
-    for text in slots {
-        let slot = slot_of(text);
+    for (slot, key) in keys {
         let value = state.storage(address, slot).map_err(RpcError::from_error)?;
         let nodes = state.storage_proof(address, slot).map_err(RpcError::from_error)?;
         let nodes = if nodes.is_empty() { Value::Null } else { Value::Array(hex_list(nodes)) };
-        storage.push(json!({ "key": text, "value": big(value), "proof": nodes }));
+        storage.push(json!({ "key": key, "value": big(value), "proof": nodes }));
     }
     let nodes = state.account_proof(address).map_err(RpcError::from_error)?;
     Ok(json!({
         "address": bytes(address),
         "accountProof": hex_list(nodes),
-        "balance": big(account.as_ref().map_or(U256::ZERO, |a| a.balance)),
-        "codeHash": bytes(account.as_ref().map_or_else(|| keccak256([]), |a| a.program.code_hash)),
-        "nonce": quantity(account.as_ref().map_or(0, |a| a.nonce)),
-        "storageHash": bytes(account.as_ref().map_or_else(|| keccak256([0x80]), |a| a.program.storage_root)),
+        "balance": big(account.balance),
+        "codeHash": bytes(account.program.code_hash),
+        "nonce": quantity(account.nonce),
+        "storageHash": bytes(account.program.storage_root),
         "storageProof": storage,
     }))
 }
@@ -110,6 +125,14 @@ fn proof(s: &Services, address: Address, slots: &[String], id: BlockId) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_proofs_come_back_as_given() {
+        let long = format!("0x{}", "0".repeat(64));
+        assert_eq!(proof_key(&long), Ok((B256::ZERO, Value::String(long.clone()))));
+        assert_eq!(proof_key("0x01"), Ok((B256::with_last_byte(1), Value::String("0x1".to_owned()))));
+        assert!(proof_key("0xzz").is_err() && proof_key(&format!("{long}00")).is_err());
+    }
 
     #[test]
     fn slots_are_read_leniently() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
+use klay_consensus::valset::AddressSet;
 use klay_core::block::IstanbulExtra;
 use serde_json::Value;
 
@@ -159,13 +160,15 @@ fn with_consensus(s: &Services, sealed: &SealedBlock) -> Result<Value, RpcError>
     let broken = || RpcError::failed("internal error");
     let committers = header.committers().map_err(|_| broken())?;
     let committers: Vec<Address> = committers.into_iter().collect::<Option<_>>().ok_or_else(broken)?;
-    let round = IstanbulExtra::decode(&header.extra).map_err(|_| broken())?.vanity[31];
-    let council = super::governance::council_of(s, sealed)?;
-    object.put("committee", addresses(&council.committee));
+    let round = IstanbulExtra::decode(&header.extra).map_err(|_| broken())?.round();
+    let chain = s.node.chain();
+    // Here as a set, in the order of addresses; `getCommittee` gives the order in which it is drawn.
+    let committee = super::governance::committee_of(s, sealed).map(AddressSet::new);
+    object.put("committee", committee.ok().map(|set| addresses(set.as_slice())));
     object.put("committers", addresses(&committers));
     object.put_hex("sigHash", header.seal_hash());
     object.put_hex("proposer", sealed.proposer);
-    object.put("originProposer", council.origin_proposer.map_or(Value::Null, bytes));
+    object.put("originProposer", chain.proposer_at(sealed.number(), 0).ok().map(bytes));
     object.put("round", round);
     Ok(Value::Object(object))
 }

@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Instant};
 
 use alloy_eips::eip7702::SignedAuthorization;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
+use klay_core::Fork;
 use klay_vm::{
-    BlockContext, CallError, CallOutcome, CallRequest as VmCall, Deadline, State, StateError,
+    BlockContext, CallError, CallOutcome, CallRequest as VmCall, Deadline, State, StateError, TxError,
     call::{self, AccountOverride, Estimate},
 };
 use serde_json::{Value, json};
 
 use super::{
     BOTH, ETH, KAIA,
+    defaults::eth_args,
     revert::{go_text, revert_reason},
 };
 use crate::{
@@ -168,7 +170,7 @@ impl<'a> Scene<'a> {
             from: call.from,
             to: call.to,
             gas,
-            gas_price: self.price(request)?,
+            gas_price: self.price(request, gas)?,
             value: call.value.unwrap_or_default(),
             input: call.call_data(),
             access_list: call.access_list.clone().map(access_list),
@@ -178,7 +180,8 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn price(&self, request: &EthCallRequest) -> Result<U256, RpcError> {
+    /// What is paid per gas.
+    fn price(&self, request: &EthCallRequest, gas: u64) -> Result<U256, RpcError> {
         let call = &request.call;
         let (cap, tip) = (call.max_fee_per_gas, call.max_priority_fee_per_gas);
         if call.gas_price.is_some() && (cap.is_some() || tip.is_some()) {
@@ -187,20 +190,49 @@ impl<'a> Scene<'a> {
         if let (Some(cap), Some(tip)) = (cap, tip)
             && cap < tip
         {
-            return Err(RpcError::failed(format!("maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})")));
+            return Err(RpcError::failed("MaxPriorityFeePerGas is greater than MaxFeePerGas"));
         }
-        let double_base_fee = || self.block.header.base_fee.map_or(U256::ZERO, |fee| fee.saturating_mul(U256::from(2)));
-        Ok(call.gas_price.or(cap).unwrap_or_else(double_base_fee))
+        let base_fee = self.block.header.base_fee;
+        let double = || base_fee.map_or(U256::ZERO, |fee| fee.saturating_mul(U256::from(2)));
+        let named = call.gas_price.or(cap).unwrap_or_else(double);
+        let Some(base_fee) = base_fee else { return Ok(named) };
+        if self.context.rules.has(Fork::Prague) && !named.is_zero() && named < base_fee {
+            let from = call.from;
+            return Err(RpcError::failed(format!(
+                "err: max fee per gas less than block base fee: address {from}, maxFeePerGas: {named}, \
+                 baseFee: {base_fee} (supplied gas {gas})"
+            )));
+        }
+        // Between Magma and Kaia everybody pays the base fee.
+        Ok(if self.context.rules.has(Fork::Kaia) { named.max(base_fee) } else { base_fee })
     }
 
     fn access_list(&self, request: &EthCallRequest) -> Result<Value, RpcError> {
-        let call = &request.call;
-        if call.to.is_none() && call.call_data().is_empty() {
-            return Err(RpcError::failed("contract creation without any data provided"));
+        let mut request = request.clone();
+        let gas = *request.call.gas.get_or_insert(SHOWN_GAS_LIMIT);
+        if self.message(&request, None).is_ok() && self.block.header.base_fee.is_none() {
+            // What the reference client answers for blocks without a base fee.
+            return Err(RpcError::failed("method handler crashed"));
         }
-        let message = self.message(request, None)?;
-        let (list, outcome) = call::create_access_list(&self.state, &self.context, &message)
-            .map_err(|error| self.failure(error, message.gas))?;
+        // Prices come from the head, whatever the block.
+        let mut args = eth_args(self.services, &request)?;
+        let delegations = request.authorization_list.as_ref().map_or(0, Vec::len) as u64;
+        if delegations > gas / GAS_PER_DELEGATION {
+            return Err(RpcError::failed("insufficient gas to process all authorizations"));
+        }
+        request.call.gas_price = args.gas_price;
+        request.call.max_fee_per_gas = args.max_fee_per_gas;
+        request.call.max_priority_fee_per_gas = args.max_priority_fee_per_gas;
+        let message = self.message(&request, None)?;
+        let made = call::create_access_list(&self.state, &self.context, &message);
+        let (list, outcome) = made.map_err(|error| match error {
+            CallError::NotApplicable(reason) => {
+                args.access_list.get_or_insert_default();
+                let hash = args.to_tx().map_or(B256::ZERO, |tx| tx.hash());
+                RpcError::failed(format!("failed to apply transaction: {hash} err: {reason}"))
+            }
+            other => self.failure(other, message.gas),
+        })?;
         let list: Vec<_> = list
             .iter()
             .map(|item| {
@@ -209,8 +241,8 @@ impl<'a> Scene<'a> {
             })
             .collect();
         let mut result = json!({ "accessList": list, "gasUsed": quantity(outcome.gas_used) });
-        if let (Err(error), Some(object)) = (succeeded(&outcome), result.as_object_mut()) {
-            object.insert("error".to_owned(), error.to_string().into());
+        if let (Some(error), Some(object)) = (outcome.status.error_text(), result.as_object_mut()) {
+            object.insert("error".to_owned(), error.into());
         }
         Ok(result)
     }
@@ -221,12 +253,17 @@ impl<'a> Scene<'a> {
                 let limit = self.services.limits.call_timeout;
                 RpcError::failed(format!("execution aborted (timeout = {limit:?})"))
             }
+            CallError::NotApplicable(TxError::IntrinsicGas { needed, limit }) => {
+                RpcError::failed(format!("intrinsic gas too low: msg.gas {limit}, want {needed}"))
+            }
             CallError::NotApplicable(reason) => RpcError::failed(format!("err: {reason} (supplied gas {gas})")),
             other => RpcError::from_error(other),
         }
     }
 }
 
+/// What an EIP-7702 delegation takes.
+const GAS_PER_DELEGATION: u64 = 25_000;
 /// The least gas limit that an estimate tries, less one.
 const FLOOR: u64 = 20_999;
 

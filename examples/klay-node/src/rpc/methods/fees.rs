@@ -12,7 +12,7 @@ use crate::{
     rpc::{
         RpcError, Services, Table,
         decode::{BlockNumber, Count},
-        shapes::{Object, Put, big, block::SHOWN_GAS_LIMIT, quantity},
+        shapes::{Object, Put, big, block::SHOWN_GAS_LIMIT, fraction, quantity},
     },
 };
 
@@ -156,7 +156,7 @@ fn history(s: &Services, count: Count, newest: BlockNumber, percentiles: &[f64])
     for number in oldest..=last {
         let block = s.known_block(BlockNumber::Number(number))?;
         base_fees.push(block.header.base_fee.unwrap_or_default());
-        ratios.push(gas_used_ratio(s, &block));
+        ratios.push(fraction(gas_used_ratio(s, &block)));
         if !percentiles.is_empty() {
             rewards.push(Value::Array(block_rewards(s, &block, percentiles)?));
         }

@@ -1,18 +1,21 @@
 //! Parameters, configuration, council and committee (spec 30, section 7.11).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
+use klay_consensus::valset::AddressSet;
 use klay_core::{
     Fork,
     block::IstanbulExtra,
     governance::{GovParams, ParamName, ParamValue},
 };
-use serde_json::{Number, Value};
+use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::{KAIA, blocks::addresses};
 use crate::{
     SealedBlock,
+    council::BlockCouncil,
     rpc::{
         Namespace, RpcError, Services, Table,
         decode::BlockNumber,
@@ -20,70 +23,103 @@ use crate::{
     },
 };
 
-/// Who may seal a block.
-#[derive(Debug, Clone)]
-pub(super) struct Council {
-    /// All validators.
-    pub council: Vec<Address>,
-    /// Those who were asked for this block.
-    pub committee: Vec<Address>,
-    /// Who should have proposed it in round 0, where that is known.
-    pub origin_proposer: Option<Address>,
-}
-
-/// The council of a block.
-pub(super) fn council_of(_s: &Services, block: &SealedBlock) -> Result<Council, RpcError> {
-    let extra = IstanbulExtra::decode(&block.header.extra).map_err(|_| RpcError::failed("internal error"))?;
-    let round = extra.vanity[31];
-    let mut council = extra.validators;
-    council.sort_unstable();
-    Ok(Council { committee: council.clone(), council, origin_proposer: Some(block.proposer).filter(|_| round == 0) })
-}
-
-fn council_at(s: &Services, number: Option<BlockNumber>) -> Result<Council, RpcError> {
-    let block = s.block(number.unwrap_or(BlockNumber::Latest))?.ok_or(RpcError::UnknownBlock)?;
-    council_of(s, &block)
-}
+/// How long a round lasts before the next one, by the reference client's settings, in milliseconds.
+const ROUND_TIMEOUT_MS: u64 = 10_000;
+/// Most notes about candidates.
+const MAX_CANDIDATES: usize = 1_000;
 
 pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
-    table.heavy(&KAIA, "getCouncil", move |(number,): (Option<BlockNumber>,)| {
-        Ok(addresses(&council_at(&s, number)?.council))
-    });
+    table.heavy(&KAIA, "getCouncil", move |(number,): (Option<BlockNumber>,)| Ok(addresses(&council(&s, number)?)));
     let s = Arc::clone(services);
-    table.heavy(&KAIA, "getCouncilSize", move |(number,): (Option<BlockNumber>,)| {
-        Ok(council_at(&s, number)?.council.len())
-    });
+    table.heavy(&KAIA, "getCouncilSize", move |(number,): (Option<BlockNumber>,)| Ok(council(&s, number)?.len()));
     let s = Arc::clone(services);
-    table.heavy(&KAIA, "getCommittee", move |(number,): (Option<BlockNumber>,)| {
-        Ok(addresses(&council_at(&s, number)?.committee))
-    });
+    table.heavy(&KAIA, "getCommittee", move |(number,): (Option<BlockNumber>,)| Ok(addresses(&committee(&s, number)?)));
     let s = Arc::clone(services);
-    table.heavy(&KAIA, "getCommitteeSize", move |(number,): (Option<BlockNumber>,)| {
-        Ok(council_at(&s, number)?.committee.len())
-    });
+    table.heavy(&KAIA, "getCommitteeSize", move |(number,): (Option<BlockNumber>,)| Ok(committee(&s, number)?.len()));
     add_validators(table, services);
     add_params(table, services);
 }
 
+/// The height of a block or of the one after the head, whose validators are known already.
+fn height_until_next(s: &Services, number: Option<BlockNumber>) -> Result<u64, RpcError> {
+    let next = s.node.chain().head().number() + 1;
+    match number {
+        None | Some(BlockNumber::Latest) => Ok(next - 1),
+        Some(BlockNumber::Pending) => Ok(next),
+        Some(BlockNumber::Number(number)) if number > next => Err(RpcError::UnknownBlock),
+        Some(BlockNumber::Number(number)) => Ok(number),
+    }
+}
+
+/// All registered validators.
+fn council(s: &Services, number: Option<BlockNumber>) -> Result<Vec<Address>, RpcError> {
+    let council = s.node.chain().registered_at(height_until_next(s, number)?).map_err(RpcError::from_error)?;
+    Ok(council.as_slice().to_vec())
+}
+
+/// Who voted in the round that decided a block.
+fn committee(s: &Services, number: Option<BlockNumber>) -> Result<Vec<Address>, RpcError> {
+    let height = height_until_next(s, number)?;
+    if height > s.node.chain().head().number() {
+        // It depends on the round.
+        return Err(RpcError::failed("pending is not allowed"));
+    }
+    committee_of(s, &*s.known_block(BlockNumber::Number(height))?)
+}
+
+/// As [`committee`].
+pub(super) fn committee_of(s: &Services, block: &SealedBlock) -> Result<Vec<Address>, RpcError> {
+    let extra = IstanbulExtra::decode(&block.header.extra).map_err(|_| RpcError::failed("internal error"))?;
+    let council = council_at(s, block.number())?;
+    council.committee(extra.round().into()).map_err(RpcError::from_error)
+}
+
+fn council_at(s: &Services, height: u64) -> Result<Arc<BlockCouncil>, RpcError> {
+    s.node.chain().council_at(height).map_err(RpcError::from_error)
+}
+
 fn add_validators(table: &mut Table, services: &Arc<Services>) {
     let istanbul = [Namespace::Istanbul];
-    let s = Arc::clone(services);
-    table.heavy(&istanbul, "getValidators", move |(number,): (Option<BlockNumber>,)| {
-        Ok(addresses(&council_at(&s, number)?.council))
+    type Which = fn(&BlockCouncil) -> &AddressSet;
+    let kinds: [(&str, &str, Which); 2] = [
+        ("getValidators", "getValidatorsAtHash", BlockCouncil::qualified),
+        ("getDemotedValidators", "getDemotedValidatorsAtHash", BlockCouncil::demoted),
+    ];
+    for (by_number, by_hash, which) in kinds {
+        let s = Arc::clone(services);
+        table.heavy(&istanbul, by_number, move |(number,): (Option<BlockNumber>,)| {
+            let council = council_at(&s, height_until_next(&s, number)?)?;
+            Ok(addresses(which(&council).as_slice()))
+        });
+        let s = Arc::clone(services);
+        table.heavy(&istanbul, by_hash, move |(hash,): (B256,)| {
+            let block = s.block_by_hash(hash)?.ok_or(RpcError::UnknownBlock)?;
+            Ok(addresses(which(&*council_at(&s, block.number())?).as_slice()))
+        });
+    }
+    add_candidates(table);
+    table.quick(&istanbul, "getTimeout", |()| Ok(ROUND_TIMEOUT_MS));
+}
+
+/// Notes about who should become a validator, or stop to be one. As in the reference client they lead to nothing: votes
+/// are cast by governance.
+fn add_candidates(table: &mut Table) {
+    let istanbul = [Namespace::Istanbul];
+    let notes = Arc::new(Mutex::new(BTreeMap::<Address, bool>::new()));
+    let n = Arc::clone(&notes);
+    table.quick(&istanbul, "candidates", move |()| Ok(n.lock().clone()));
+    let n = Arc::clone(&notes);
+    table.quick(&istanbul, "propose", move |(address, is_wanted): (Address, bool)| {
+        let mut notes = n.lock();
+        if notes.len() < MAX_CANDIDATES || notes.contains_key(&address) {
+            notes.insert(address, is_wanted);
+        }
+        Ok(())
     });
-    let s = Arc::clone(services);
-    table.heavy(&istanbul, "getValidatorsAtHash", move |(hash,): (B256,)| {
-        let block = s.block_by_hash(hash)?.ok_or(RpcError::UnknownBlock)?;
-        Ok(addresses(&council_of(&s, &block)?.council))
-    });
-    let s = Arc::clone(services);
-    table.heavy(&istanbul, "getDemotedValidators", move |(number,): (Option<BlockNumber>,)| {
-        council_at(&s, number).map(|_| Vec::<Value>::new())
-    });
-    let s = Arc::clone(services);
-    table.heavy(&istanbul, "getDemotedValidatorsAtHash", move |(hash,): (B256,)| {
-        s.block_by_hash(hash)?.ok_or(RpcError::UnknownBlock).map(|_| Vec::<Value>::new())
+    table.quick(&istanbul, "discard", move |(address,): (Address,)| {
+        notes.lock().remove(&address);
+        Ok(())
     });
 }
 
@@ -136,14 +172,18 @@ fn shown_params(s: &Services, number: u64) -> GovParams {
 fn params_json(params: &GovParams) -> Value {
     let mut object = Object::new();
     for name in ParamName::ALL {
-        let value = match params.value(name) {
-            ParamValue::Text(text) => Value::String(text),
-            ParamValue::U64(number) => Value::Number(Number::from(number)),
-            ParamValue::Bool(is_set) => Value::Bool(is_set),
-            ParamValue::Address(address) => bytes(address),
-            ParamValue::Big(amount) => Value::String(amount.to_string()),
-        };
-        object.put(name.name(), value);
+        object.put(name.name(), shown(&params.value(name)));
     }
     Value::Object(object)
+}
+
+/// A parameter's value; amounts are text.
+pub(super) fn shown(value: &ParamValue) -> Value {
+    match value {
+        ParamValue::Text(text) => Value::String(text.clone()),
+        ParamValue::U64(number) => Value::from(*number),
+        ParamValue::Bool(is_set) => Value::Bool(*is_set),
+        ParamValue::Address(address) => bytes(address),
+        ParamValue::Big(amount) => Value::String(amount.to_string()),
+    }
 }

@@ -1,20 +1,28 @@
 //! What the methods do, a file per family. Each file adds its rows to the table.
 
 mod accounts;
+mod blobs;
 mod blocks;
 mod calls;
 mod cast;
 mod chain;
+mod config;
+mod defaults;
 mod fees;
 mod governance;
 pub(super) mod logs;
 mod personal;
 mod pool;
 mod raw;
+mod registry;
 mod revert;
+mod rewards;
 mod sign;
+mod stored;
+pub(super) mod supply;
 mod trace;
 mod transactions;
+mod votes;
 mod wallet;
 
 use std::sync::Arc;
@@ -32,13 +40,20 @@ const ETH: [Namespace; 1] = [Namespace::Eth];
 pub fn table(services: &Arc<Services>) -> Table {
     let mut table = Table::default();
     chain::add(&mut table, services);
+    config::add(&mut table, services);
     blocks::add(&mut table, services);
     transactions::add(&mut table, services);
     accounts::add(&mut table, services);
     calls::add(&mut table, services);
+    blobs::add(&mut table, services);
     fees::add(&mut table, services);
     governance::add(&mut table, services);
     cast::add(&mut table, services);
+    votes::add(&mut table, services);
+    rewards::add(&mut table, services);
+    supply::add(&mut table, services);
+    registry::add(&mut table, services);
+    stored::add(&mut table, services);
     logs::add(&mut table, services);
     personal::add(&mut table, services);
     pool::add(&mut table, services);

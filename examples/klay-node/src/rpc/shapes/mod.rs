@@ -10,7 +10,7 @@ pub mod receipt;
 pub mod tx;
 
 use alloy_primitives::{U256, hex};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// An object under construction.
 pub type Object = Map<String, Value>;
@@ -32,6 +32,20 @@ pub fn quantity(value: u64) -> Value {
 /// A quantity of up to 256 bits.
 pub fn big(value: U256) -> Value {
     Value::String(format!("{value:#x}"))
+}
+
+/// An amount as a JSON number, however large.
+pub fn number(value: U256) -> Value {
+    // Decimal digits are a JSON number.
+    value.to_string().parse::<Number>().map_or(Value::Null, Value::Number)
+}
+
+/// A number as the reference client writes it: whole ones without a point. What is no number shows as null.
+pub fn fraction(value: f64) -> Value {
+    if value.fract() == 0.0 {
+        return Value::from(value as i64);
+    }
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
 /// Bytes as hex.
