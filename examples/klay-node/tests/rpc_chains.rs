@@ -84,9 +84,7 @@ impl Served {
 
     async fn compare(&self, name: &str, requests: &[Recorded]) -> Tally {
         let mut tally = Tally::new(name);
-        // Traces are compared where they are served.
-        let has_traces = self.0.table().find("debug_traceTransaction").is_some();
-        for request in requests.iter().filter(|r| has_traces || !r.method.starts_with("debug_trace")) {
+        for request in requests {
             let found = self.ask(&request.method, &request.params).await;
             tally.count(request, &found);
         }
