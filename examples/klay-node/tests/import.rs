@@ -188,6 +188,20 @@ fn states_that_are_not_written_are_computed_again_and_stakes_kept() {
 }
 
 #[test]
+fn states_stay_readable_but_those_of_large_blocks() {
+    let recorded = Recorded::kept("council-4");
+    let store = Arc::new(Memory::new());
+    let options = ChainOptions { persist_block: 20, persist_small: 0, ..ChainOptions::import() };
+    let chain = Chain::open(store.clone(), &recorded.genesis, options.clone(), &Metrics::default()).unwrap();
+    feed(&chain, &recorded.blocks.concat()).unwrap();
+    drop(chain);
+    let chain = Chain::open(store, &recorded.genesis, options, &Metrics::default()).unwrap();
+    let gone: Vec<_> = (0..=102).filter(|number| chain.state_at(*number).is_err()).collect();
+    // Block 5 holds 36 transactions, the others at most 8.
+    assert_eq!(gone, [5]);
+}
+
+#[test]
 fn a_file_of_another_chain_is_refused_where_they_part() {
     let recorded = Recorded::kept("rebalance");
     let chain = recorded.imported();

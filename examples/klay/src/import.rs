@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use klay_core::genesis::Genesis;
 use klay_node::{
@@ -47,18 +47,12 @@ pub(crate) struct Import {
     /// Folder for the chain's data
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Which states stay readable: `all`, or only `some` (about every 128th block and the newest), which needs less room
-    #[arg(long, value_name = "WHICH", default_value = "all")]
-    states: States,
+    /// Write the state of every block; otherwise not of blocks that change more than 1,000 accounts
+    #[arg(long)]
+    archive: bool,
     /// Blocks as RLP, one after the other, plain or gzip; `-` reads standard input
     #[arg(value_name = "CHAIN.rlp")]
     file: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum States {
-    All,
-    Some,
 }
 
 /// Where chains are kept unless told otherwise.
@@ -106,10 +100,7 @@ impl Import {
 
     fn chain(&self) -> Result<Chain, Box<dyn std::error::Error>> {
         let data = Data::Folder(data_folder(self.data.as_deref())?);
-        let options = match self.states {
-            States::All => ChainOptions::archive(),
-            States::Some => ChainOptions::default(),
-        };
+        let options = if self.archive { ChainOptions::archive() } else { ChainOptions::import() };
         let metrics = Metrics::default();
         let Some(file) = &self.genesis else {
             if !data.exists() {
@@ -179,7 +170,7 @@ struct Progress {
     length: Option<u64>,
     read: Arc<AtomicU64>,
     started: Instant,
-    shown: Instant,
+    shown: Option<Instant>,
     blocks: u64,
     skipped: u64,
     transactions: u64,
@@ -196,14 +187,13 @@ impl Progress {
         if let Ok(style) = style {
             bar.set_style(style);
         }
-        let now = Instant::now();
         Self {
             bar,
             is_terminal: io::stderr().is_terminal(),
             length,
             read,
-            started: now,
-            shown: now,
+            started: Instant::now(),
+            shown: None,
             blocks: 0,
             skipped: 0,
             transactions: 0,
@@ -220,10 +210,10 @@ impl Progress {
             self.gas += step.gas_used as f64;
         }
         let pause = if self.is_terminal { Duration::from_millis(100) } else { LINE_EVERY };
-        if self.shown.elapsed() < pause {
+        if self.shown.is_some_and(|shown| shown.elapsed() < pause) {
             return;
         }
-        self.shown = Instant::now();
+        self.shown = Some(Instant::now());
         if self.is_terminal {
             self.bar.set_position(self.read.load(Ordering::Relaxed));
             self.bar.set_message(self.figures());

@@ -44,12 +44,12 @@ impl Chain {
         let change = self.put_history(&block.header, &result.state, &mut batch)?;
         let mut unwritten = self.0.unwritten.lock();
         let mut state = result.state.clone();
-        if let Some(written) = unwritten.written(false) {
+        let (options, changed) = (&self.0.options, result.changed.len());
+        if let Some(written) = unwritten.written(options.keeps(changed)) {
             state = self.lighter(state.without_written(&written));
         }
-        unwritten.count(result.changed.len());
-        let options = &self.0.options;
-        let plan = unwritten.plan(options.persist_every, options.persist_small);
+        unwritten.count(changed);
+        let plan = unwritten.plan(changed, options);
 
         let commit = match plan {
             Plan::WithBlock => Some(self.commit_with(block.number(), &state, &mut batch)),
@@ -62,7 +62,7 @@ impl Chain {
         let commit = match stored {
             Ok(commit) => commit,
             Err(error) => {
-                unwritten.uncount(result.changed.len());
+                unwritten.uncount(changed);
                 return Err(error.into());
             }
         };

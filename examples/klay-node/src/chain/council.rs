@@ -236,7 +236,7 @@ impl Chain {
                 let interval = params.proposer_update_interval;
                 let made_at = list_made_at(number, interval);
                 let removed = self.removed(made_at, interval, number)?;
-                let list = without_removed(&*self.list(made_at)?, &removed, number);
+                let list = without_removed(&self.list(made_at)?, &removed, number);
                 Draw::List { list, made_at, interval }
             }
         })

@@ -75,6 +75,12 @@ pub struct ChainOptions {
     pub persist_every: u64,
     /// A state is written at once if no more accounts than this have changed since the last one that was written.
     pub persist_small: usize,
+    /// A state is written with its block if the block has changed no more accounts than this, however much is not
+    /// written before it.
+    pub persist_block: usize,
+    /// A state is written if more accounts than this have changed since the last one: bounds what is held in memory and
+    /// what is executed again after a crash.
+    pub persist_changed: usize,
     /// Newest blocks kept in memory with their states, if they are not large.
     pub recent_blocks: usize,
     /// Most transactions in the newest blocks kept in memory (the newest block is always kept).
@@ -88,6 +94,8 @@ impl Default for ChainOptions {
         Self {
             persist_every: 128,
             persist_small: 64,
+            persist_block: 0,
+            persist_changed: 1_000_000,
             recent_blocks: 128,
             recent_transactions: 20_000,
             resident_nodes: 1_000_000,
@@ -99,6 +107,11 @@ impl ChainOptions {
     /// Writes the state of every block, so that all of them stay readable.
     pub fn archive() -> Self {
         Self { persist_every: 1, ..Self::default() }
+    }
+
+    /// For importing many blocks: writes the state of every block but those that change more than 1,000 accounts.
+    pub fn import() -> Self {
+        Self { persist_block: 1_000, persist_changed: 50_000, recent_transactions: 8_000, ..Self::default() }
     }
 }
 

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use klay_core::storage::{Batch, chain::put_persisted_state};
 use klay_vm::State;
 
-use super::{Chain, ChainError, Head};
+use super::{Chain, ChainError, ChainOptions, Head};
 
 /// What the store does not have of the newest state.
 #[derive(Debug, Default)]
@@ -53,12 +53,13 @@ impl Unwritten {
         (self.blocks, self.accounts) = (0, 0);
     }
 
-    pub(super) const fn plan(&self, every: u64, small: usize) -> Plan {
+    /// What to do with the state of a block that has changed this many accounts.
+    pub(super) const fn plan(&self, changed: usize, options: &ChainOptions) -> Plan {
         if self.writer.is_some() {
             Plan::Later
-        } else if self.accounts <= small || every <= 1 {
+        } else if self.accounts <= options.persist_small || options.persist_every <= 1 || options.keeps(changed) {
             Plan::WithBlock
-        } else if self.blocks >= every {
+        } else if self.blocks >= options.persist_every || self.accounts > options.persist_changed {
             Plan::Behind
         } else {
             Plan::Later
@@ -79,6 +80,13 @@ impl Unwritten {
                 None
             }
         }
+    }
+}
+
+impl ChainOptions {
+    /// Whether the state of a block that has changed this many accounts must stay readable.
+    pub(super) const fn keeps(&self, changed: usize) -> bool {
+        self.persist_every <= 1 || changed <= self.persist_block
     }
 }
 

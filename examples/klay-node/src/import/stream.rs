@@ -144,7 +144,7 @@ mod tests {
         let short = [&[0xc2][..], &[1, 2]].concat();
         let long = [&[0xf8, 60][..], &[7; 60]].concat();
         let longer = [&[0xf9, 0x01, 0x2c][..], &[9; 300]].concat();
-        let all = [short.clone(), vec![0xc0], long.clone(), longer.clone()];
+        let all = [short, vec![0xc0], long, longer];
         assert_eq!(split(&all.concat()).unwrap(), all);
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(&all.concat()).unwrap();
