@@ -96,6 +96,19 @@ fn overrides_replace_parts_of_the_state() {
 }
 
 #[test]
+fn an_overridden_code_has_the_oldest_machine_unless_a_contract_was_there() {
+    // Asks 0x3fe and answers the size of what comes back: 20 bytes where feePayer is, nothing where it is not.
+    let asks = asm().call(number(0x3fe), 0, 0).op(&[0x50, 0x3d]).op(&RETURN_WORD).0;
+    let (state, to) = deployed(&[vec![0x00]]);
+    for (target, size) in [(user(88), 0), (user(1), 0), (to[0], 20)] {
+        let code = Some(Bytes::from(asks.clone()));
+        let overrides = BTreeMap::from([(target, AccountOverride { code, ..Default::default() })]);
+        let outcome = call(&state, &osaka(), &CallRequest { overrides, ..request(target) }).unwrap();
+        assert_eq!(U256::from_be_slice(&outcome.output), U256::from(size), "{target}");
+    }
+}
+
+#[test]
 fn an_estimate_is_the_least_gas_that_suffices() {
     let (state, to) =
         deployed(&[asm().push(U256::from(7)).store(0).stop(), vec![0xfe], asm().op(&[0x5b, 0x60, 0, 0x56]).0]);

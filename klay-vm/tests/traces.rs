@@ -10,8 +10,7 @@ use core::ops::ControlFlow;
 use kit::*;
 use klay_core::{Address, Fork, U256};
 use klay_vm::{
-    CallError, CallRequest, TxError,
-    call,
+    CallError, CallRequest, TxError, call,
     trace::{AccountReader, End, Failure, Frame, FrameEnd, FrameKind, Step, StepEnd, Top, Tracer},
 };
 

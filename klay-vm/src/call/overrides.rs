@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use klay_accounts::{CodeInfo, StateAccount, account::Kind};
+use klay_accounts::{Program, StateAccount};
 use klay_core::{Address, B256, Bytes, U256};
 
 use crate::state::{StateError, World};
@@ -23,24 +23,22 @@ pub struct AccountOverride {
 }
 
 impl AccountOverride {
+    /// Nonce, code, balance and storage, in this order: what comes first decides what an absent account becomes. A code
+    /// makes it a contract of machine version 0; on a user it leaves the user one, which has version 0 as well.
     pub(super) fn apply(&self, world: &mut World, address: Address) -> Result<(), StateError> {
-        let code = self.code.clone().map(|code| (code.is_empty(), world.add_code(code)));
-        world.change(address, StateAccount::default, |account| {
-            if let Some(nonce) = self.nonce {
-                account.nonce = nonce;
-            }
-            if let Some((is_empty, hash)) = code {
-                account.program.code_hash = hash;
-                if !is_empty && account.kind == Kind::Eoa {
-                    account.kind = Kind::Contract;
-                    account.program.code_info = CodeInfo::ISTANBUL;
-                }
-            }
-            if let Some(balance) = self.balance {
-                account.balance = balance;
-            }
-        })?;
+        if let Some(nonce) = self.nonce {
+            world.change(address, StateAccount::default, |account| account.nonce = nonce)?;
+        }
+        if let Some(code) = self.code.clone() {
+            let hash = world.add_code(code);
+            let contract = || StateAccount::contract(1, U256::ZERO, Program::default());
+            world.change(address, contract, |account| account.program.code_hash = hash)?;
+        }
+        if let Some(balance) = self.balance {
+            world.change(address, StateAccount::default, |account| account.balance = balance)?;
+        }
         if self.state.is_some() {
+            world.change(address, StateAccount::default, |_| ())?;
             world.wipe_storage(address)?;
         }
         for (slot, word) in self.state.iter().chain(&self.state_diff).flatten() {

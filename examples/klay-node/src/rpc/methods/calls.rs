@@ -1,6 +1,6 @@
 //! Execution without a transaction: call, estimates, access lists (spec 40, section 6).
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::{Address, B256, U256};
@@ -42,7 +42,9 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         &KAIA,
         "estimateGas",
         move |(request, id, overrides): (CallRequest, Option<BlockId>, Option<Overrides>)| {
-            Scene::new(&s, id.unwrap_or(HEAD))?.estimate(&request.into(), overrides.as_ref())
+            // The overrides change what the sender can pay, and not what is executed.
+            let scene = Scene::new(&s, id.unwrap_or(HEAD))?;
+            scene.estimate_gas(&request.into(), Overridden { funds: overrides.as_ref(), calls: None }).map(quantity)
         },
     );
     let s = Arc::clone(services);
@@ -50,7 +52,9 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         &ETH,
         "estimateGas",
         move |(request, id, overrides): (EthCallRequest, Option<BlockId>, Option<Overrides>)| {
-            Scene::new(&s, id.unwrap_or(HEAD))?.estimate(&request, overrides.as_ref())
+            let scene = Scene::new(&s, id.unwrap_or(HEAD))?;
+            let overrides = overrides.as_ref();
+            scene.estimate_gas(&request, Overridden { funds: overrides, calls: overrides }).map(quantity)
         },
     );
     let s = Arc::clone(services);
@@ -107,18 +111,11 @@ impl<'a> Scene<'a> {
         call::call(&self.state, &self.context, message).map_err(|error| self.failure(error, message.gas))
     }
 
-    fn estimate(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<Value, RpcError> {
-        self.estimate_gas(request, overrides).map(quantity)
-    }
-
     /// The least gas limit with which a request succeeds.
-    pub(super) fn estimate_gas(
-        &self,
-        request: &EthCallRequest,
-        overrides: Option<&Overrides>,
-    ) -> Result<u64, RpcError> {
-        let mut message = self.message(request, overrides)?;
-        let cap = self.gas_cap(request, &message)?;
+    pub(super) fn estimate_gas(&self, request: &EthCallRequest, overridden: Overridden<'_>) -> Result<u64, RpcError> {
+        let mut message = self.message(request, overridden.calls)?;
+        let funds = overridden.funds.map(changes).transpose()?.unwrap_or_default();
+        let cap = self.gas_cap(request, &message, &funds)?;
         message.gas = cap;
         match call::estimate_gas(&self.state, &self.context, &message, cap) {
             Ok(Estimate::Gas(gas)) => Ok(gas),
@@ -135,11 +132,11 @@ impl<'a> Scene<'a> {
     }
 
     /// Most gas that an estimate may come to: what was asked for, what the sender can pay, what the node allows.
-    fn gas_cap(&self, request: &EthCallRequest, message: &VmCall) -> Result<u64, RpcError> {
+    fn gas_cap(&self, request: &EthCallRequest, message: &VmCall, funds: &Changes) -> Result<u64, RpcError> {
         let mut cap = request.call.gas.filter(|gas| *gas > FLOOR).unwrap_or(SHOWN_GAS_LIMIT);
         let price = request.call.gas_price.or(request.call.max_fee_per_gas).unwrap_or_default();
         if !price.is_zero() {
-            let balance = match message.overrides.get(&message.from).and_then(|o| o.balance) {
+            let balance = match funds.get(&message.from).and_then(|o| o.balance) {
                 Some(balance) => balance,
                 None => self.state.balance(message.from).map_err(RpcError::from_error)?,
             };
@@ -270,13 +267,25 @@ const FLOOR: u64 = 20_999;
 fn authorizations(request: &EthCallRequest) -> Result<Vec<SignedAuthorization>, RpcError> {
     let Some(list) = &request.authorization_list else { return Ok(Vec::new()) };
     if request.call.to.is_none() {
-        return Err(RpcError::failed("EIP-7702 transaction cannot be used to create contract"));
+        return Err(RpcError::failed("SetCodeTx must have a non-nil recipient address"));
     }
     Ok(list.iter().map(signed).collect())
 }
 
-fn changes(overrides: &Overrides) -> Result<std::collections::BTreeMap<Address, AccountOverride>, RpcError> {
-    let mut changes = std::collections::BTreeMap::new();
+/// Accounts that a request changes before it is executed.
+type Changes = BTreeMap<Address, AccountOverride>;
+
+/// Where the changes of an estimate count.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Overridden<'a> {
+    /// For what the sender can pay.
+    pub(super) funds: Option<&'a Overrides>,
+    /// For the executions.
+    pub(super) calls: Option<&'a Overrides>,
+}
+
+fn changes(overrides: &Overrides) -> Result<Changes, RpcError> {
+    let mut changes = Changes::new();
     for (address, account) in &overrides.0 {
         if account.state.is_some() && account.state_diff.is_some() {
             return Err(RpcError::failed(format!("account {address} has both 'state' and 'stateDiff'")));

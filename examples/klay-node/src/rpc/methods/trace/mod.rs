@@ -256,6 +256,3 @@ impl Tracer for Chosen {
         self.0.end(end, accounts);
     }
 }
-
-#[cfg(test)]
-mod tests;
