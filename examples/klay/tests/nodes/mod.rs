@@ -54,7 +54,7 @@ impl Network {
 
     pub fn begin(&mut self) {
         let start = Instant::now();
-        let process = Command::new(env!("CARGO_BIN_EXE_klay"))
+        let process = Command::new(program())
             .args(&self.arguments)
             .arg("--data")
             .arg(self.folder.path())
@@ -101,7 +101,7 @@ impl Network {
     pub fn restart(&mut self, index: u16) -> u32 {
         let folder = self.folder_of(index);
         let log = fs::OpenOptions::new().append(true).open(folder.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_klay"));
+        let mut command = Command::new(program());
         command.arg("node").arg("--config").arg(folder.join("node.json"));
         let process = command.env("KLAY_LIFELINE", "1").stdin(Stdio::piped()).stderr(log).spawn().unwrap();
         let id = process.id();
@@ -205,6 +205,11 @@ impl Node {
         });
         receipt
     }
+}
+
+/// The program: the one that was built with the tests, or the one in `KLAY_PROGRAM`.
+pub fn program() -> PathBuf {
+    std::env::var_os("KLAY_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_klay").into(), PathBuf::from)
 }
 
 pub fn transfer(key: &SecretKey, nonce: u64) -> KlaytnTx {
