@@ -12,6 +12,7 @@ use common::{Recorded as Chain, gunzip};
 use klay_node::{
     Node, NodeConfig,
     chain::ChainOptions,
+    node::Data,
     rpc::{Engine, Limits, Services, table},
 };
 use serde::Deserialize;
@@ -60,21 +61,33 @@ fn parsed(text: &str) -> Value {
 }
 
 /// An imported chain behind the engine that serves HTTP and WebSocket.
-struct Served(Engine);
+struct Served {
+    engine: Engine,
+    _data: tempfile::TempDir,
+}
 
 impl Served {
-    /// A node on a chain with the states of all blocks; it makes no blocks.
+    /// A node on a chain that another one imported: everything comes from the store. It makes no blocks.
     async fn import(chain: &Chain, network_id: Option<u64>) -> Self {
-        let config =
-            NodeConfig { chain: ChainOptions::archive(), network_id, ..NodeConfig::new(chain.genesis.clone()) };
-        let node = Node::start(config).await.unwrap();
-        node.import(&*chain.blocks.concat()).unwrap();
-        Self(Engine::new(table(&Services::new(node, Limits::default())), Limits::default()))
+        let data = tempfile::tempdir().unwrap();
+        let options = ChainOptions::archive();
+        let importer = NodeConfig {
+            data: Data::Folder(data.path().to_owned()),
+            chain: options.clone(),
+            ..NodeConfig::new(chain.genesis.clone())
+        };
+        let importer = Node::start(importer).await.unwrap();
+        importer.import(&*chain.blocks.concat()).unwrap();
+        importer.stop().await;
+        drop(importer);
+        let config = NodeConfig { chain: options, network_id, ..NodeConfig::stored(data.path().to_owned()) };
+        let services = Services::new(Node::start(config).await.unwrap(), Limits::default());
+        Self { engine: Engine::new(table(&services), Limits::default()), _data: data }
     }
 
     async fn ask(&self, method: &str, params: &Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        let answer = self.0.answer(request.as_bytes(), None).await.text;
+        let answer = self.engine.answer(request.as_bytes(), None).await.text;
         let mut answer = parsed(core::str::from_utf8(&answer).unwrap());
         match answer.get_mut("error") {
             Some(error) => json!({ "error": error.take() }),

@@ -16,6 +16,7 @@ use klay_core::{
         receipts::{decode_receipts, encode_receipts},
     },
     trie::TrieError,
+    tx::SenderAuth,
 };
 use klay_vm::{State, genesis::genesis_block};
 use parking_lot::{Mutex, RwLock};
@@ -30,7 +31,7 @@ use super::{
     recent::{Loaded, Recent},
     stored,
 };
-use crate::{council, driver::ExecuteError, metrics::Metrics};
+use crate::{SharedTx, council, driver::ExecuteError, metrics::Metrics};
 
 /// Heads that a slow listener may be behind.
 const HEADS: usize = 256;
@@ -167,6 +168,27 @@ impl Chain {
             chain.replay(number, metrics)?;
         }
         Ok(chain)
+    }
+
+    /// The transactions of a block with the keys behind their signatures, fit for executing again: blocks that are read
+    /// from the store do not have them.
+    ///
+    /// # Errors
+    /// If a signature does not recover.
+    pub(crate) fn proven(&self, block: &SealedBlock) -> Result<Vec<SharedTx>, ChainError> {
+        let (number, chain_id) = (block.number(), self.config().chain_id);
+        let prove = |(index, tx): (usize, &SharedTx)| {
+            let is_proven = match tx.auth() {
+                SenderAuth::Address => true,
+                SenderAuth::Keys(keys) => !keys.is_empty(),
+            };
+            if is_proven {
+                return Ok(Arc::clone(tx));
+            }
+            let recovered = tx.hashed().clone().recover(chain_id);
+            recovered.map(Arc::new).map_err(|_| ChainError::BadTransaction { number, index })
+        };
+        block.transactions.par_iter().enumerate().map(prove).collect()
     }
 
     fn replay(&self, number: u64, metrics: &Metrics) -> Result<(), OpenError> {

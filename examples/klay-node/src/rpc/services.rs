@@ -169,6 +169,9 @@ impl Services {
 
     /// The account that seals for this node.
     pub(super) fn node_address(&self) -> Address {
+        if let Some(author) = self.node.author() {
+            return author;
+        }
         let head = self.node.chain().head();
         if !head.proposer.is_zero() {
             return head.proposer;

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use klay_core::{
     Address, Fork,
     block::Header,
-    governance::{GovParams, GovernanceData, ParamName, ParamValue, Vote},
+    governance::{GovParams, GovernanceData, ParamName, ParamValue, Vote, VoteAction},
 };
 use klay_vm::system::{View, contract_items};
 use serde_json::Value;
 
-use super::governance::shown;
+use super::{blocks::addresses, governance::shown};
 use crate::rpc::{
     Namespace, RpcError, Services, Table,
     decode::BlockNumber,
@@ -75,11 +75,28 @@ fn voted(value: &ParamValue) -> Value {
     }
 }
 
+/// What a vote asks for; addresses of validators are a list.
+fn wanted(action: &VoteAction) -> Value {
+    match action {
+        VoteAction::Param(_, value) => voted(value),
+        VoteAction::AddValidator(list) | VoteAction::RemoveValidator(list) => Value::Array(addresses(list)),
+    }
+}
+
+/// A vote as the status of governance shows it.
+fn named_vote(voter: Address, action: &VoteAction) -> Value {
+    let mut object = Object::new();
+    object.put_hex("Voter", voter);
+    object.put("Name", action.key());
+    object.put("Value", wanted(action));
+    Value::Object(object)
+}
+
 fn header(s: &Services, height: u64) -> Result<Header, RpcError> {
     s.node.chain().header(height).map_err(RpcError::from_error)
 }
 
-/// Votes of this node in the epoch of the head. It has none that wait to be cast.
+/// Votes of this node: those in the epoch of the head, then those that wait to be cast.
 fn my_votes(s: &Services) -> Result<Vec<Value>, RpcError> {
     let mut mine = Vec::new();
     for (block, name, value) in votes_of_epoch(s, s.node.chain().head().number()) {
@@ -92,18 +109,23 @@ fn my_votes(s: &Services) -> Result<Vec<Value>, RpcError> {
             mine.push(vote);
         }
     }
+    for action in s.node.votes().waiting() {
+        let mut object = Object::new();
+        object.put("BlockNum", 0);
+        object.put("Casted", false);
+        object.put("Key", action.key());
+        object.put("Value", wanted(&action));
+        mine.push(Value::Object(object));
+    }
     Ok(mine)
 }
 
 fn status(s: &Services) -> Result<Value, RpcError> {
     let mut grouped = BTreeMap::<u64, Object>::new();
     for (block, name, value) in votes_in(s, 0..u64::MAX) {
-        let mut object = Object::new();
         let vote = Vote::decode(&header(s, block)?.vote).map_err(RpcError::from_error)?;
-        object.put_hex("Voter", vote.voter);
-        object.put("Name", name.name());
-        object.put("Value", voted(&value));
-        grouped.entry(block / epoch(s)).or_default().put(&block.to_string(), object);
+        let shown = named_vote(vote.voter, &VoteAction::Param(name, value));
+        grouped.entry(block / epoch(s)).or_default().put(&block.to_string(), shown);
     }
     let (mut governances, mut history) = (Object::new(), Object::new());
     // The reference client starts its history with its own defaults, not with the configuration.
@@ -125,7 +147,8 @@ fn status(s: &Services) -> Result<Value, RpcError> {
     object.put("governances", governances);
     object.put("govHistory", history);
     object.put_hex("nodeAddress", s.node_address());
-    object.put("myVotes", Vec::<Value>::new());
+    let waiting = s.node.votes().waiting();
+    object.put("myVotes", waiting.iter().map(|action| named_vote(s.node_address(), action)).collect::<Vec<_>>());
     Ok(Value::Object(object))
 }
 

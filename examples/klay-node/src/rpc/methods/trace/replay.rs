@@ -29,7 +29,7 @@ impl Replay {
         let state = state_after(services, parent.number(), reexec(asked))?;
         let mut executor = BlockExecutor::new(state, services.context(block));
         executor.begin(parent_hash).map_err(RpcError::from_error)?;
-        Ok(Self { executor, transactions: block.transactions.clone() })
+        Ok(Self { executor, transactions: chain.proven(block).map_err(RpcError::from_error)? })
     }
 
     /// Executes a transaction in silence.
@@ -79,6 +79,8 @@ pub(super) fn state_after(services: &Services, number: u64, most: u64) -> Result
     for height in kept + 1..=number {
         let block = chain.block_by_number(height).map_err(RpcError::from_error)?;
         let block = block.ok_or(RpcError::NoBlockNumber(height))?;
+        let transactions = chain.proven(&block).map_err(RpcError::from_error)?;
+        let block = SealedBlock { transactions, ..(*block).clone() };
         state = driver::replay(chain, &block, state).map_err(RpcError::from_error)?.state;
     }
     Ok(state)
