@@ -20,7 +20,7 @@ use klay_core::genesis::Genesis;
 use klay_node::{
     Chain,
     chain::ChainOptions,
-    import::{ImportError, Step, import},
+    import::{ImportError, Spent, Step, import},
     metrics::Metrics,
     node::Data,
 };
@@ -87,7 +87,14 @@ impl Import {
                 eprintln!("klay: interrupted; the same command goes on where it stopped");
                 ExitCode::FAILURE
             }
-            Ok(_) => ExitCode::SUCCESS,
+            Ok(done) => {
+                let Spent { waiting, checks, execution, roots, storage } = done.spent;
+                eprintln!(
+                    "in order: {checks:.1?} checks, {execution:.1?} execution, {roots:.1?} state roots, {storage:.1?} \
+                     storage, {waiting:.1?} waiting for signatures"
+                );
+                ExitCode::SUCCESS
+            }
             Err(error) => {
                 eprintln!("klay: {error}");
                 line["error"] = described(&error);

@@ -32,6 +32,8 @@ pub(super) struct Councils {
     blocks: Mutex<Lately<Arc<BlockCouncil>>>,
     lists: Mutex<Lately<Arc<Vec<Address>>>>,
     stakes: Mutex<Lately<Arc<StakingInfo>>>,
+    /// What a governance contract said, and the head on whose state it was asked.
+    contract: Mutex<Lately<(u64, Arc<GovParams>)>>,
 }
 
 impl Councils {
@@ -52,6 +54,7 @@ impl Councils {
             blocks: Mutex::new(Lately::new(KEPT)),
             lists: Mutex::new(Lately::new(KEPT)),
             stakes: Mutex::new(Lately::new(KEPT)),
+            contract: Mutex::new(Lately::new(KEPT)),
         })
     }
 }
@@ -108,8 +111,15 @@ impl Chain {
         };
         let Some(contract) = contract else { return Ok(params) };
         let head = self.0.head.load_full();
+        let newest = head.block.number();
+        match self.0.councils.contract.lock().get(number) {
+            Some((asked_at, known)) if asked_at == newest => return Ok(known),
+            _ => {}
+        }
         let view = View { state: &head.state, header: &head.block.header, config: self.config() };
-        Ok(Arc::new(contract_params(view, contract, number, GovParams::clone(&params))?))
+        let found = Arc::new(contract_params(view, contract, number, GovParams::clone(&params))?);
+        self.0.councils.contract.lock().keep(number, (newest, Arc::clone(&found)));
+        Ok(found)
     }
 
     /// The stakes that count at block `number`, which may be the one after the head.
@@ -124,8 +134,7 @@ impl Chain {
         if let Some(known) = self.0.councils.stakes.lock().get(source) {
             return Ok(known);
         }
-        let written =
-            if is_kaia { None } else { stored::staking(&**self.0.store.store(), source).map_err(ChainError::from)? };
+        let written = stored::staking(&**self.0.store.store(), source).map_err(ChainError::from)?;
         let found = Arc::new(match written {
             Some(found) => found,
             None => self.read_staking(&self.header(source)?, &self.state_at(source)?)?,
@@ -147,10 +156,7 @@ impl Chain {
             stored::put_voted(batch, number);
         }
         let params = self.governance_at(number)?;
-        if params.policy == ProposerPolicy::WeightedRandom
-            && number.is_multiple_of(params.staking_update_interval.max(1))
-            && !self.rules_at(number.saturating_add(1)).has(Fork::Kaia)
-        {
+        if self.outlives_state(number, &params) {
             stored::put_staking(batch, &self.read_staking(header, state)?);
         }
         let change = self.change(header, &params);
@@ -158,6 +164,17 @@ impl Chain {
             stored::put_council(batch, number, &change.council);
         }
         Ok(change)
+    }
+
+    /// Whether the stakes behind a block are asked for long after it, when its state may be gone: before Kaia for the
+    /// following intervals, and before Randao for a list of proposers.
+    fn outlives_state(&self, number: u64, params: &GovParams) -> bool {
+        let rules = self.rules_at(number.saturating_add(1));
+        params.policy == ProposerPolicy::WeightedRandom
+            && match rules.has(Fork::Kaia) {
+                false => number.is_multiple_of(params.staking_update_interval.max(1)),
+                true => !rules.has(Fork::Randao),
+            }
     }
 
     /// As [`Self::put_history`] for a block that is stored already.

@@ -24,8 +24,9 @@ impl<T: Clone> Lately<T> {
         Some(found.1)
     }
 
-    /// Keeps the value of a block.
+    /// Keeps the value of a block, instead of an earlier one.
     pub(crate) fn keep(&mut self, number: u64, value: T) {
+        self.values.retain(|(of, _)| *of != number);
         self.values.push_back((number, value));
         if self.values.len() > self.most {
             self.values.pop_front();

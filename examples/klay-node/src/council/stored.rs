@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `council` ‖ number | the council after the vote in that block: 20 bytes for each member |
 //! | `voted` ‖ number | nothing: the header has a vote or a governance field |
-//! | `staking` ‖ number | stakes behind that block, before Kaia: `kif ‖ kef`, then `node ‖ contract ‖ reward ‖ stake` |
+//! | `staking` ‖ number | stakes behind that block, before Randao, where later blocks ask for them: `kif ‖ kef`, then `node ‖ contract ‖ reward ‖ stake` |
 //!
 //! All of it is written in the batch of the block. Numbers are 8 bytes, big endian, as is a stake.
 

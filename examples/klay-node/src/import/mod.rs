@@ -98,6 +98,23 @@ pub struct Imported {
     pub hash: B256,
     /// Whether the observer ended the import before the source did.
     pub is_interrupted: bool,
+    /// What the thread that verifies in order did with its time.
+    pub spent: Spent,
+}
+
+/// Time of the thread that verifies and stores blocks in order. Decoding and recovery run beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Waiting for blocks.
+    pub waiting: Duration,
+    /// Headers, seals, governance and bodies.
+    pub checks: Duration,
+    /// Transactions.
+    pub execution: Duration,
+    /// Rewards, the state root, and the comparison of the results.
+    pub roots: Duration,
+    /// Storing blocks, receipts, index and states.
+    pub storage: Duration,
 }
 
 /// A block that is done.
@@ -131,9 +148,12 @@ pub fn import(
         Importer::new(chain).run(receiver, observe)
     });
     // What was good is kept, however it ended.
-    chain.persist()?;
-    chain.sync()?;
-    outcome
+    let mut storage = Duration::ZERO;
+    timed(&mut storage, || chain.persist().and_then(|()| chain.sync()))?;
+    outcome.map(|mut done| {
+        done.spent.storage += storage;
+        done
+    })
 }
 
 struct Importer<'a> {
@@ -154,6 +174,7 @@ impl<'a> Importer<'a> {
             number: head.number(),
             hash: head.hash,
             is_interrupted: false,
+            spent: Spent::default(),
         };
         Self { chain, keys: ProposerKeys::default(), synced: Instant::now(), done }
     }
@@ -163,7 +184,22 @@ impl<'a> Importer<'a> {
         groups: mpsc::Receiver<Vec<Item>>,
         observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
     ) -> Result<Imported, ImportError> {
-        for item in groups.into_iter().flatten() {
+        let mut groups = groups.into_iter();
+        while let Some(group) = timed(&mut self.done.spent.waiting, || groups.next()) {
+            if self.group(group, observe)?.is_break() {
+                self.done.is_interrupted = true;
+                break;
+            }
+        }
+        Ok(self.done)
+    }
+
+    fn group(
+        &mut self,
+        group: Vec<Item>,
+        observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ImportError> {
+        for item in group {
             let step = match item {
                 Item::Block(block) => self.block(*block)?,
                 Item::Wrong { number, refusal } => {
@@ -172,11 +208,10 @@ impl<'a> Importer<'a> {
                 Item::Unreadable { number, source } => return Err(ImportError::Read { number, source }),
             };
             if observe(step).is_break() {
-                self.done.is_interrupted = true;
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(self.done)
+        Ok(ControlFlow::Continue(()))
     }
 
     fn block(&mut self, block: Prepared) -> Result<Step, ImportError> {
@@ -188,7 +223,7 @@ impl<'a> Importer<'a> {
             return Ok(step);
         }
         let (sealed, result) = loop {
-            match verify::verify(self.chain, &self.keys, &block, now()) {
+            match verify::verify(self.chain, &self.keys, &block, now(), &mut self.done.spent) {
                 Ok(verified) => break verified,
                 Err(verify::Stop::Refused(Refusal::Header(HeaderError::Future { timestamp, limit })))
                     if timestamp - limit <= MAX_WAIT =>
@@ -200,14 +235,14 @@ impl<'a> Importer<'a> {
         };
         step.transactions = sealed.transactions.len();
         step.is_skipped = false;
-        let head = self.chain.append_unsynced(Arc::new(sealed), &result)?;
+        let head = timed(&mut self.done.spent.storage, || self.chain.append_unsynced(Arc::new(sealed), &result))?;
         self.done.imported += 1;
         self.done.transactions += step.transactions as u64;
         self.done.gas_used = self.done.gas_used.saturating_add(step.gas_used);
         (self.done.number, self.done.hash) = (number, head.block.hash);
         self.chain.announce(head);
         if self.synced.elapsed() >= SYNC_EVERY {
-            self.chain.sync()?;
+            timed(&mut self.done.spent.storage, || self.chain.sync())?;
             self.synced = Instant::now();
         }
         Ok(step)
@@ -223,6 +258,14 @@ impl<'a> Importer<'a> {
         let refusal = Box::new(Refusal::OtherBlock { expected: stored, got: block.signers.hash });
         Err(ImportError::Refused { number, refusal })
     }
+}
+
+/// Does something and adds the time it took to `spent`.
+fn timed<R>(spent: &mut Duration, run: impl FnOnce() -> R) -> R {
+    let began = Instant::now();
+    let done = run();
+    *spent += began.elapsed();
+    done
 }
 
 fn now() -> WallTime {

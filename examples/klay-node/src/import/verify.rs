@@ -1,5 +1,7 @@
 //! One block against the chain before it.
 
+use std::time::Instant;
+
 use klay_consensus::{
     istanbul::import::{HeaderContext, HeaderError, Reveals, verify_recovered},
     types::WallTime,
@@ -17,8 +19,9 @@ use klay_vm::{
 };
 
 use super::{
-    ImportError, Refusal,
+    ImportError, Refusal, Spent,
     prepare::{Prepared, Transaction},
+    timed,
 };
 use crate::{
     Chain, SharedTx,
@@ -82,7 +85,9 @@ pub(super) fn verify(
     keys: &ProposerKeys,
     block: &Prepared,
     now: WallTime,
+    spent: &mut Spent,
 ) -> Result<(SealedBlock, BlockResult), Stop> {
+    let began = Instant::now();
     let parent = chain.head();
     let (expected, got) = (parent.number().saturating_add(1), block.header.number);
     if expected != got {
@@ -94,9 +99,13 @@ pub(super) fn verify(
     verify_governance(chain, block, author, &council, &state)?;
     let transactions = verify_body(chain, block, &council)?;
     let sealed = SealedBlock::new(block.header.clone(), block.signers.hash, transactions, author);
-    let result = execute(chain, &sealed, &state)?;
-    compare(&sealed, &result, &council)?;
-    Ok((sealed, result))
+    spent.checks += began.elapsed();
+    let executor = timed(&mut spent.execution, || execute(chain, &sealed, &state))?;
+    timed(&mut spent.roots, || {
+        let result = driver::finish(chain, executor, &sealed.header, &state)?;
+        compare(&sealed, &result, &council)?;
+        Ok((sealed, result))
+    })
 }
 
 fn verify_header(
@@ -224,7 +233,7 @@ fn verify_body(chain: &Chain, block: &Prepared, council: &BlockCouncil) -> Resul
     if expected == got { Ok(transactions) } else { Err(Refusal::BlobGas { expected, got }.into()) }
 }
 
-fn execute(chain: &Chain, block: &SealedBlock, state: &State) -> Result<BlockResult, Stop> {
+fn execute(chain: &Chain, block: &SealedBlock, state: &State) -> Result<BlockExecutor, Stop> {
     let mut executor = BlockExecutor::new(state.clone(), chain.context_of(&block.header, block.proposer));
     executor.begin(block.header.parent_hash).map_err(ExecuteError::from)?;
     for (index, tx) in block.transactions.iter().enumerate() {
@@ -235,7 +244,7 @@ fn execute(chain: &Chain, block: &SealedBlock, state: &State) -> Result<BlockRes
             });
         }
     }
-    Ok(driver::finish(chain, executor, &block.header, state)?)
+    Ok(executor)
 }
 
 fn compare(block: &SealedBlock, result: &BlockResult, council: &BlockCouncil) -> Result<(), Refusal> {
