@@ -65,9 +65,23 @@ fn four_validators_and_an_endpoint_agree_lose_one_and_take_it_back() {
 fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() {
     let mut network = Network::start("justified", 4, 0, &["--epoch", "5"]);
     network.wait_for_block(2, &[0, 1, 2, 3]);
-    network.stop();
-    network.begin();
+    let copy = network.copy_log(0);
     network.wait_for_block(4, &[0, 1, 2, 3]);
+    network.stop();
+
+    // Without its log, or with an older one, a key that has signed does not sign: it would not know what it said.
+    let log = network.folder_of(0).join("consensus");
+    let kept = network.folder_of(0).join("kept");
+    std::fs::rename(&log, &kept).unwrap();
+    assert!(network.refusal(0).contains("the key has signed in slot"));
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&copy, &log).unwrap();
+    assert!(network.refusal(0).contains("the key has signed in slot"));
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&kept, &log).unwrap();
+
+    network.begin();
+    network.wait_for_block(6, &[0, 1, 2, 3]);
 
     // The fourth validator is voted out, then in again; each vote acts from the block after its own.
     let fourth = network.address(3);

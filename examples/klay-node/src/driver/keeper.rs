@@ -57,7 +57,7 @@ impl Keeper {
         self.tip_of(&self.chain.head())
     }
 
-    pub(super) fn tip_of(&self, block: &SealedBlock) -> Tip<Klaytn<Proposal>> {
+    pub(super) const fn tip_of(&self, block: &SealedBlock) -> Tip<Klaytn<Proposal>> {
         let next = block.header.timestamp.saturating_add(self.period);
         Tip { height: Height::new(block.number()), id: block.hash, next_at: WallTime::from_secs(next) }
     }

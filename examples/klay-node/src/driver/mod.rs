@@ -187,10 +187,13 @@ impl Carries for JustifiedMessage<Proposal> {
     }
 }
 
+/// The gate of a node.
+type NodeGate<D> = Gate<KeySigner<SecretKey>, D>;
+
 /// What an engine needs to be hosted, whichever it is.
 struct Stage<D> {
     app: NodeApp,
-    gate: Gate<KeySigner<SecretKey>, D>,
+    gate: NodeGate<D>,
     entries: Vec<Entry>,
     network: Option<Network>,
     metrics: Arc<Metrics>,
@@ -247,11 +250,7 @@ impl<D: Disk + 'static> Stage<D> {
 }
 
 /// Opens the gate over a log.
-fn open_gate<D: Disk>(
-    parts: &Parts,
-    disk: D,
-    anchor: Option<D>,
-) -> Result<(Gate<KeySigner<SecretKey>, D>, Vec<Entry>), GateOpenError> {
+fn open_gate<D: Disk>(parts: &Parts, disk: D, anchor: Option<D>) -> Result<(NodeGate<D>, Vec<Entry>), GateOpenError> {
     let engine = parts.pace.engine();
     let chain_id = parts.keeper.chain.config().chain_id;
     let identity = Identity { chain_id, key: parts.author.address.to_vec(), engine: engine.name().to_owned() };

@@ -102,8 +102,8 @@ impl Network {
         for _ in 0..ATTEMPTS {
             let sources = self.sources(numbers.end - 1);
             let at = turn.fetch_add(1, Ordering::Relaxed);
-            let Some(peer) = sources.get(at % sources.len().max(1)).copied() else { return None };
-            match self.from_peer(peer, numbers.clone()).await {
+            let peer = sources.get(at % sources.len().max(1)).copied()?;
+            match self.blocks_of(peer, numbers.clone()).await {
                 Some(blocks) => return Some(Part { peer, blocks }),
                 None => sleep(Duration::from_millis(100)).await,
             }
@@ -111,7 +111,7 @@ impl Network {
         None
     }
 
-    async fn from_peer(&self, peer: PeerId, numbers: Range<u64>) -> Option<Vec<Received>> {
+    async fn blocks_of(&self, peer: PeerId, numbers: Range<u64>) -> Option<Vec<Received>> {
         let headers = self.items(peer, numbers.clone(), |from, count| Request::Headers { from, count });
         let bodies = self.items(peer, numbers.clone(), |from, count| Request::Bodies { from, count });
         let (headers, bodies) = futures::try_join!(headers.map_err(|()| ()), bodies).ok()?;

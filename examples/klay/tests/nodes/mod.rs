@@ -109,6 +109,25 @@ impl Network {
         id
     }
 
+    /// A copy of a node's consensus log as it is now.
+    pub fn copy_log(&self, index: u16) -> PathBuf {
+        let (log, copy) = (self.folder_of(index).join("consensus"), self.folder_of(index).join("copy"));
+        fs::create_dir(&copy).unwrap();
+        for file in fs::read_dir(log).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        }
+        copy
+    }
+
+    /// What a node says that does not start.
+    pub fn refusal(&self, index: u16) -> String {
+        let config = self.folder_of(index).join("node.json");
+        let output = Command::new(program()).arg("node").arg("--config").arg(config).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// The address of a node's key.
     pub fn address(&self, index: u16) -> Address {
         let key = fs::read_to_string(self.folder_of(index).join("nodekey")).unwrap();
