@@ -13,8 +13,6 @@ use super::{
 };
 use crate::{SharedTx, pool::Origin};
 
-/// Blocks that are put together at the same time.
-pub(super) const AT_ONCE: usize = 4;
 /// Lists of transactions that are kept.
 const KEPT: usize = 8;
 
@@ -68,7 +66,6 @@ fn fits(transactions: &[SharedTx]) -> bool {
 impl Network {
     /// The transactions with these hashes, in order; `peer` is asked for those that are not here.
     pub(super) async fn assemble(&self, peer: PeerId, hashes: &[B256]) -> Option<Vec<SharedTx>> {
-        let _permit = self.0.assembling.acquire().await.ok()?;
         let found = self.0.pool.get_all(hashes);
         let missing: Vec<B256> =
             hashes.iter().zip(&found).filter(|(_, tx)| tx.is_none()).map(|(hash, _)| *hash).collect();

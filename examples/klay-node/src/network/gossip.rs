@@ -235,11 +235,16 @@ impl Network {
             self.0.behind.notify_one();
             return Ok(());
         }
+        let Ok(permit) = Arc::clone(&session.assembling).try_acquire_owned() else {
+            self.0.metrics.dropped.add(1);
+            return Ok(());
+        };
         if !self.0.seen.lock().insert(header.hash()) {
             return Ok(());
         }
         let (network, session) = (self.clone(), Arc::clone(session));
         tokio::spawn(async move {
+            let _permit = permit;
             let hash = header.hash();
             let Some(transactions) = network.assemble(session.id, &block.hashes).await else { return };
             match network.0.importer.import(vec![Received { header, transactions }]).await {

@@ -45,7 +45,7 @@ use klay_consensus::types::Class;
 use klay_core::{Address, B256, Bytes, block::Header};
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -70,6 +70,12 @@ const FETCH: StreamProtocol = StreamProtocol::new("/klay/fetch/1");
 const SEEN: usize = 262_144;
 /// Consensus messages that wait for the engine.
 const INBOX: usize = 1_024;
+
+/// KiB of them.
+const INBOX_KIB: usize = 48 << 10;
+
+/// A consensus message: from whom, what, and the room that it takes.
+type Letter = (Address, Vec<u8>, OwnedSemaphorePermit);
 
 /// What a node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -267,9 +273,10 @@ struct Inner {
     /// Transactions that are being fetched.
     asked: Mutex<B256Set>,
     assembled: Assembled,
-    assembling: Semaphore,
-    inbox: mpsc::Sender<(Address, Vec<u8>)>,
-    speech: tokio::sync::Mutex<mpsc::Receiver<(Address, Vec<u8>)>>,
+    inbox: mpsc::Sender<Letter>,
+    speech: tokio::sync::Mutex<mpsc::Receiver<Letter>>,
+    /// Room for consensus messages that wait, in KiB.
+    waiting: Arc<Semaphore>,
     contacts: broadcast::Sender<Contact>,
     behind: Notify,
     fetching: Mutex<HashMap<PeerId, fetch::Served>>,
@@ -308,7 +315,7 @@ impl Network {
             seen: Mutex::new(Recent::new(SEEN)),
             asked: Mutex::default(),
             assembled: Assembled::default(),
-            assembling: Semaphore::new(assemble::AT_ONCE),
+            waiting: Arc::new(Semaphore::new(INBOX_KIB)),
             inbox,
             speech: tokio::sync::Mutex::new(speech),
             contacts: broadcast::Sender::new(256),

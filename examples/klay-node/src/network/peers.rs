@@ -12,6 +12,7 @@ use std::{
 use klay_core::Address;
 use libp2p::PeerId;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -24,6 +25,8 @@ use super::{
 
 /// Hashes of transactions that a peer is known to have.
 const KNOWN: usize = 32_768;
+/// Blocks of one peer that are put together at the same time; more are dropped.
+const ASSEMBLING: usize = 3;
 /// Consensus messages that wait for one peer.
 const SPOKEN: usize = 256;
 /// Frames of gossip that wait for one peer, and their bytes.
@@ -45,6 +48,8 @@ pub(super) struct Session {
     pub(super) speaks: AtomicBool,
     /// Transactions that it has.
     pub(super) known: Mutex<Recent>,
+    /// Blocks of it that are put together at the same time.
+    pub(super) assembling: Arc<Semaphore>,
     /// Whether a stream of each kind is being read.
     pub(super) reads_gossip: AtomicBool,
     pub(super) reads_spoken: AtomicBool,
@@ -62,6 +67,7 @@ impl Session {
             spoken: Outbox::new(SPOKEN, 0),
             speaks: AtomicBool::new(false),
             known: Mutex::new(Recent::new(KNOWN)),
+            assembling: Arc::new(Semaphore::new(ASSEMBLING)),
             reads_gossip: AtomicBool::new(false),
             reads_spoken: AtomicBool::new(false),
             closed: CancellationToken::new(),

@@ -87,11 +87,16 @@ impl Allowance {
 
     /// Takes one at `now`, in seconds; whether there was one.
     pub(super) fn take(&mut self, now: f64) -> bool {
+        self.take_many(now, 1)
+    }
+
+    /// Takes `count` at `now`, in seconds; whether there were as many.
+    pub(super) fn take_many(&mut self, now: f64, count: usize) -> bool {
         self.left = self.rate.mul_add((now - self.at).max(0.0), self.left).min(self.burst);
         self.at = now;
-        let is_allowed = self.left >= 1.0;
+        let is_allowed = self.left >= count as f64;
         if is_allowed {
-            self.left -= 1.0;
+            self.left -= count as f64;
         }
         is_allowed
     }

@@ -32,6 +32,8 @@ use crate::driver::Proposal;
 
 /// Messages of one validator a second, and at once.
 const RATE: (f64, f64) = (400.0, 2_000.0);
+/// Bytes of them.
+const BYTES: (f64, f64) = ((12 << 20) as f64, (36 << 20) as f64);
 
 /// A message that may carry a block.
 pub trait Carries {
@@ -102,7 +104,8 @@ impl Transport<Klaytn<Proposal>> for Speech {
     }
 
     async fn next(&self) -> Option<(Address, Vec<u8>)> {
-        self.0.0.speech.lock().await.recv().await
+        let (from, message, _room) = self.0.0.speech.lock().await.recv().await?;
+        Some((from, message))
     }
 }
 
@@ -161,9 +164,11 @@ impl Network {
     }
 
     async fn listen(&self, session: &Arc<Session>, stream: &mut Stream) -> Result<(), Misdeed> {
-        let (start, mut allowance) = (Instant::now(), Allowance::new(RATE.0, RATE.1));
+        let (start, mut messages) = (Instant::now(), Allowance::new(RATE.0, RATE.1));
+        let mut volume = Allowance::new(BYTES.0, BYTES.1);
         while let Some(bytes) = frame(frames::read(stream, MAX_SPOKEN).await)? {
-            if !allowance.take(start.elapsed().as_secs_f64()) {
+            let now = start.elapsed().as_secs_f64();
+            if !messages.take(now) || !volume.take_many(now, bytes.len()) {
                 self.blame(&session.id, Misdeed::Flood);
                 self.0.metrics.dropped.add(1);
                 continue;
@@ -176,8 +181,13 @@ impl Network {
             match Spoken::decode(&bytes).map_err(|error| garbage(session.id, &error))? {
                 Spoken::Whole(_) => self.deliver(session.address, bytes),
                 Spoken::Compact { before, hashes, after } => {
+                    let Ok(permit) = Arc::clone(&session.assembling).try_acquire_owned() else {
+                        self.0.metrics.dropped.add(1);
+                        continue;
+                    };
                     let (network, session) = (self.clone(), Arc::clone(session));
                     tokio::spawn(async move {
+                        let _permit = permit;
                         let Some(transactions) = network.assemble(session.id, &hashes).await else { return };
                         let mut whole = before.to_vec();
                         for tx in &transactions {
@@ -194,7 +204,12 @@ impl Network {
     }
 
     fn deliver(&self, from: Address, message: Vec<u8>) {
-        if self.0.inbox.try_send((from, message)).is_err() {
+        let room = u32::try_from(message.len() / 1_024 + 1).unwrap_or(u32::MAX);
+        let delivered = match Arc::clone(&self.0.waiting).try_acquire_many_owned(room) {
+            Ok(room) => self.0.inbox.try_send((from, message, room)).is_ok(),
+            Err(_) => false,
+        };
+        if !delivered {
             self.0.metrics.dropped.add(1);
         }
     }
