@@ -155,6 +155,29 @@ async fn a_block_is_traced_by_number_hash_and_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn storage_is_read_ahead_of_a_transaction() {
+    let chain = Chain::start(Limits::default()).await;
+    // Stores 1, 2 and 3 in slots 1, 2 and 3.
+    let contract = chain.deploy("600160015560026002556003600355").await;
+    let receipt = chain.send(json!({ "to": contract, "gas": "0x30d40" })).await;
+    let range = |block: &Value, start: &str, most: u64| {
+        let params = json!([block, 0, contract, start, most]);
+        async { chain.ok("debug_storageRangeAt", params).await }
+    };
+    let ahead = range(&receipt["blockHash"], "0x", 10).await;
+    assert_eq!(ahead, json!({ "storage": {}, "nextKey": null }));
+    let later = chain.send(json!({ "to": contract, "gas": "0x30d40" })).await;
+    let all = range(&later["blockHash"], "0x", 10).await;
+    assert_eq!((all["storage"].as_object().unwrap().len(), &all["nextKey"]), (3, &Value::Null));
+    let some = range(&later["blockHash"], "0x", 2).await;
+    assert_eq!(some["storage"].as_object().unwrap().len(), 2);
+    let rest = range(&later["blockHash"], some["nextKey"].as_str().unwrap(), 2).await;
+    assert_eq!(rest["storage"].as_object().unwrap().len(), 1);
+    let unknown = json!([format!("0x{}", "11".repeat(32)), 0, contract, "0x", 1]);
+    assert!(chain.refusal("debug_storageRangeAt", unknown).await.ends_with(" not found"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endless_trace_ends_by_time_or_by_size() {
     let limits = Limits { trace_bytes: 1 << 20, call_timeout: Duration::from_millis(300), ..Limits::default() };
     let chain = Chain::start(limits).await;

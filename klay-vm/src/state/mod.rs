@@ -8,7 +8,7 @@ mod world;
 use klay_core::{B256, DecodeError, storage::StorageError, trie::TrieError};
 use revm::database_interface::DBErrorMarker;
 
-pub use snapshot::{Accounts, State, StateCommit};
+pub use snapshot::{Accounts, State, StateCommit, Words};
 pub use source::AccountSource;
 pub use world::{World, WorldError};
 

@@ -59,6 +59,10 @@ pub struct StateCommit {
 #[derive(Debug)]
 pub struct Accounts<'s>(trie::Iter<'s, dyn KeyValue>);
 
+/// Storage words in the order of their hashed slots. Made by [`State::words`].
+#[derive(Debug)]
+pub struct Words<'s>(trie::Iter<'s, dyn KeyValue>);
+
 impl State {
     /// The state with `root` in `store`. The root need not be there until something is read.
     pub fn open(store: Arc<dyn KeyValue>, root: B256) -> Self {
@@ -154,6 +158,16 @@ impl State {
         Ok(self.storage_trie(root).prove(&*self.0.store, &keccak256(slot))?)
     }
 
+    /// Hashed slots and words of an account from `start` on, ascending by hashed slot; none for an absent account.
+    ///
+    /// # Errors
+    /// As [`Self::account`].
+    pub fn words(&self, address: Address, start: B256) -> Result<Option<Words<'_>>, StateError> {
+        let Some(account) = self.account(address)? else { return Ok(None) };
+        let trie = self.storage_trie(account.program.storage_root);
+        Ok(Some(Words(trie.iter(&*self.0.store, start))))
+    }
+
     /// Hashed addresses and accounts from `start` on, ascending by hashed address.
     pub fn accounts(&self, start: B256) -> Accounts<'_> {
         Accounts(self.0.accounts.iter(&*self.0.store, start))
@@ -240,10 +254,7 @@ impl State {
 
     /// The word at a hashed slot.
     pub(super) fn word(&self, storage: &Trie, key: &B256) -> Result<U256, StateError> {
-        let Some(value) = storage.get(&*self.0.store, key)? else { return Ok(U256::ZERO) };
-        let mut reader = Reader::new(&value);
-        let word = reader.u256("storage word").and_then(|word| reader.end("storage word").map(|()| word));
-        word.map_err(|source| StateError::Corrupt { what: "storage word", source })
+        storage.get(&*self.0.store, key)?.map_or(Ok(U256::ZERO), |leaf| decode_word(&leaf))
     }
 
     /// The state after `changes` to the accounts, with storage tries and codes that the changes refer to.
@@ -308,6 +319,23 @@ impl Iterator for Accounts<'_> {
             Err(error) => Err(error.into()),
         })
     }
+}
+
+impl Iterator for Words<'_> {
+    type Item = Result<(B256, U256), StateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(match self.0.next()? {
+            Ok((key, leaf)) => decode_word(&leaf).map(|word| (key, word)),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+fn decode_word(leaf: &[u8]) -> Result<U256, StateError> {
+    let mut reader = Reader::new(leaf);
+    let word = reader.u256("storage word").and_then(|word| reader.end("storage word").map(|()| word));
+    word.map_err(|source| StateError::Corrupt { what: "storage word", source })
 }
 
 /// A code in the machine's form. Bytes that only look like a delegation are code like any other.

@@ -51,7 +51,7 @@ const PLAIN: &[u8] = &[
 struct Source<'a>(&'a [u8]);
 
 impl Source<'_> {
-    fn byte(&mut self) -> u8 {
+    const fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
         *first

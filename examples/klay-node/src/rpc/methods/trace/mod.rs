@@ -20,7 +20,7 @@ use klay_vm::{
     CallError, Deadline, TxError, call,
     trace::{AccountReader, End, Frame, FrameEnd, Step, StepEnd, Top, Tracer},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 use tokio::sync::Semaphore;
 
 use super::calls::Scene;
@@ -29,6 +29,7 @@ use crate::{
     rpc::{
         Namespace, RpcError, Services, Table,
         decode::{BlockId, BlockNumber, CallRequest, TraceConfig},
+        shapes::{Object, Put, bytes},
     },
 };
 
@@ -64,7 +65,15 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     table.heavy(&DEBUG, "traceBlock", move |(encoded, config): (Bytes, Option<TraceConfig>)| {
         d.encoded_block(&encoded, &config.unwrap_or_default())
     });
+    let d = desk(services);
+    table.heavy(&DEBUG, "storageRangeAt", move |range: StorageRange| d.storage_range(range));
 }
+
+/// Where a range of storage is asked for: block, transaction, account, first hashed slot, most slots.
+type StorageRange = (B256, i64, Address, Bytes, i64);
+
+/// Most slots in one answer.
+const MAX_SLOTS: i64 = 100_000;
 
 /// Where traces are asked for.
 struct Desk {
@@ -100,7 +109,7 @@ impl Desk {
                 Err(error @ RpcError::ResponseTooLarge { .. }) => return Err(error),
                 Err(error) => {
                     replay.pass(index)?;
-                    let why = serde_json::Value::String(error.to_string());
+                    let why = Value::String(error.to_string());
                     text.push_str(&format!("\"error\":{why}}}"));
                 }
             }
@@ -142,6 +151,39 @@ impl Desk {
         })?;
         let is_success = outcome.status.is_success();
         raw(tracer.0.report(&Outcome { is_success, gas_used: outcome.gas_used, output: outcome.output })?)
+    }
+
+    /// A part of an account's storage ahead of a transaction. Which slots the hashes stand for is not known here.
+    fn storage_range(&self, (hash, index, address, start, most): StorageRange) -> Result<Value, RpcError> {
+        let found = self.services.block_by_hash(hash)?;
+        let block = found.ok_or_else(|| RpcError::failed(format!("block {hash:#x} not found")))?;
+        if block.number() == 0 {
+            return Err(RpcError::failed("no transaction in genesis"));
+        }
+        let count = block.transactions.len();
+        let ahead = usize::try_from(index).ok().filter(|index| *index < count.max(1));
+        let ahead = ahead
+            .ok_or_else(|| RpcError::failed(format!("transaction index {index} out of range for block {hash:#x}")))?;
+        let _place = self.enter();
+        let mut replay = Replay::before(&self.services, &block, None)?;
+        for index in 0..ahead {
+            replay.pass(index)?;
+        }
+        let state = replay.into_state()?;
+        let mut first = B256::ZERO;
+        first.0.iter_mut().zip(&start).for_each(|(byte, given)| *byte = *given);
+        let words = state.words(address, first).map_err(RpcError::from_error)?;
+        let mut words = words.ok_or_else(|| RpcError::failed(format!("account {address:x} doesn't exist")))?;
+        let (mut storage, mut next) = (Object::new(), Value::Null);
+        let most = usize::try_from(most.clamp(0, MAX_SLOTS)).unwrap_or_default();
+        while let Some(word) = words.next().transpose().map_err(RpcError::from_error)? {
+            if storage.len() == most {
+                next = bytes(word.0);
+                break;
+            }
+            storage.put(&format!("{:#x}", word.0), json!({ "key": null, "value": B256::from(word.1) }));
+        }
+        Ok(json!({ "storage": storage, "nextKey": next }))
     }
 
     /// Traces a transaction whose predecessors have been executed, and leaves its changes in place.

@@ -55,6 +55,13 @@ impl Replay {
     }
 }
 
+impl Replay {
+    /// The state as it is now.
+    pub(super) fn into_state(self) -> Result<State, RpcError> {
+        Ok(self.executor.finish().map_err(RpcError::from_error)?.state)
+    }
+}
+
 fn out_of_range(index: usize) -> RpcError {
     RpcError::failed(format!("transaction index {index} out of range"))
 }

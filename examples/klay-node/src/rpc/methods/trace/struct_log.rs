@@ -36,7 +36,7 @@ impl StructLogger {
         Self { config: config.clone(), budget, text: String::new(), count: 0, written: BTreeMap::new(), open: None }
     }
 
-    fn is_full(&self) -> bool {
+    const fn is_full(&self) -> bool {
         self.config.limit != 0 && self.config.limit <= self.count
     }
 
