@@ -68,9 +68,8 @@ struct Served {
 
 impl Served {
     /// A node on a chain that another one imported: everything comes from the store. It makes no blocks.
-    async fn import(chain: &Chain, network_id: Option<u64>) -> Self {
+    async fn import(chain: &Chain, options: ChainOptions, network_id: Option<u64>) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let options = ChainOptions::archive();
         let importer = NodeConfig {
             data: Data::Folder(data.path().to_owned()),
             chain: options.clone(),
@@ -200,8 +199,8 @@ fn sort_access_list(answer: &mut Value) {
 }
 
 /// The kept part of the requests, on a chain that is kept too.
-async fn kept(name: &str) {
-    let served = Served::import(&Chain::kept(name), None).await;
+async fn kept(name: &str, options: ChainOptions) {
+    let served = Served::import(&Chain::kept(name), options, None).await;
     let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/chains/{}.jsonl.gz"), name);
     let text = String::from_utf8(gunzip(Path::new(&path))).unwrap();
     let requests: Vec<_> = text.lines().map(|line| serde_json::from_str::<Row<'_>>(line).unwrap().into()).collect();
@@ -210,23 +209,29 @@ async fn kept(name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_chain_with_stakes_funds_and_votes() {
-    kept("council-weighted").await;
+    kept("council-weighted", ChainOptions::archive()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_chain_with_randao_and_a_changing_council() {
-    kept("council-4").await;
+    kept("council-4", ChainOptions::archive()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_that_are_not_kept_are_made_again() {
+    let options = ChainOptions { persist_every: 40, persist_small: 0, recent_blocks: 2, ..ChainOptions::default() };
+    kept("council-4", options).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_chain_with_both_rebalances() {
-    kept("rebalance").await;
+    kept("rebalance", ChainOptions::archive()).await;
 }
 
 /// All requests of a chain beside the repository.
 async fn whole(name: &str, network_id: Option<u64>) {
     let Some(chain) = Chain::shared(name) else { return };
-    let served = Served::import(&chain, network_id).await;
+    let served = Served::import(&chain, ChainOptions::archive(), network_id).await;
     let text = gunzip(&chain.folder.join("rpc.json.gz"));
     let requests: Vec<_> =
         serde_json::from_slice::<Vec<Row<'_>>>(&text).unwrap().into_iter().map(Recorded::from).collect();

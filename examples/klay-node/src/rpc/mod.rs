@@ -24,6 +24,7 @@ mod keyring;
 mod limits;
 mod methods;
 mod pages;
+mod remade;
 mod server;
 mod services;
 pub mod shapes;

@@ -20,8 +20,9 @@ use super::{
     filters::Filters,
     keyring::Keyring,
     methods::supply::Sums,
+    remade::Remade,
 };
-use crate::{Node, SealedBlock};
+use crate::{Node, SealedBlock, chain::ChainError, council::CouncilError};
 
 /// The node as the methods see it.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Services {
     pub client_version: String,
     /// Filters that clients poll.
     pub(super) filters: Filters,
+    /// States that are not kept.
+    pub(super) remade: Remade,
     /// Whether stakes without nodes were shown already.
     pub(super) has_shown_no_stakes: AtomicBool,
     /// Sums of what was made and burnt.
@@ -57,6 +60,7 @@ impl Services {
             limits,
             client_version,
             filters,
+            remade: Remade::default(),
             has_shown_no_stakes: AtomicBool::new(false),
             sums: Sums::default(),
             keyring: Keyring::default(),
@@ -120,7 +124,7 @@ impl Services {
 
     /// The state after `block`.
     pub(super) fn state_after(&self, block: &SealedBlock) -> Result<State, RpcError> {
-        self.node.chain().state_at(block.number()).map_err(RpcError::from_error)
+        self.remade.state_at(self.node.chain(), block.number())
     }
 
     /// The block as transactions in it see it.
@@ -148,7 +152,10 @@ impl Services {
     pub(super) fn staking(&self, height: u64) -> Result<Arc<StakingInfo>, RpcError> {
         let chain = self.node.chain();
         if height <= chain.head().number().saturating_add(1) {
-            return chain.staking_at(height).map_err(RpcError::from_error);
+            match chain.staking_at(height) {
+                Err(CouncilError::Chain(ChainError::NoState { .. })) => {}
+                found => return found.map_err(RpcError::from_error),
+            }
         }
         let interval = self.params(height).staking_update_interval;
         let source = staking_source(height, interval, chain.rules_at(height).has(Fork::Kaia));

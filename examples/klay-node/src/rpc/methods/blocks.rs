@@ -120,7 +120,12 @@ fn add_consensus(table: &mut Table, services: &Arc<Services>) {
             let (Some(start), Some(end)) = (start, end) else {
                 return Err(RpcError::failed("range values should not be nil"));
             };
-            range(&s, s.height(start), s.height(end))
+            // Words are numbers below zero to the reference client.
+            match (start, end) {
+                (BlockNumber::Number(start), BlockNumber::Number(end)) => range(&s, start, end),
+                (BlockNumber::Number(_), _) => Err(RpcError::failed("start should be smaller than end")),
+                _ => Err(RpcError::failed("start block number should be positive")),
+            }
         },
     );
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use alloy_primitives::hex;
 use klay_core::Fork;
 use klay_vm::{
-    randao::{ProposerKeys, ProvenKey},
-    system::{View, active_address, all_records},
+    randao::{ProposerKeys, ProvenKey, RandaoError},
+    system::{REGISTRY_ADDRESS, SystemError, View, active_address, all_records},
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::rpc::{
 pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
     table.heavy(&KAIA, "getAllRecordsFromRegistry", move |(name, height): (String, BlockNumber)| {
-        let records = read(&s, s.height(height), |view| all_records(view, &name).map_err(RpcError::from_error))?;
+        let records = read(&s, s.height(height), |view| all_records(view, &name))?;
         if records.is_empty() {
             return Err(RpcError::failed(format!("{name} has not been registered")));
         }
@@ -29,7 +29,7 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     });
     let s = Arc::clone(services);
     table.heavy(&KAIA, "getActiveAddressFromRegistry", move |(name, number): (String, BlockNumber)| {
-        let address = read(&s, s.height(number), |view| active_address(view, &name).map_err(RpcError::from_error))?;
+        let address = read(&s, s.height(number), |view| active_address(view, &name))?;
         if address.is_zero() {
             return Err(RpcError::failed(format!("no active address for {name}")));
         }
@@ -40,14 +40,29 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
 }
 
 /// Reads the state after a block at which Randao is active.
-fn read<T>(s: &Services, height: u64, read: impl FnOnce(View<'_>) -> Result<T, RpcError>) -> Result<T, RpcError> {
+fn read<T>(s: &Services, height: u64, read: impl FnOnce(View<'_>) -> Result<T, SystemError>) -> Result<T, RpcError> {
     let chain = s.node.chain();
     if !chain.rules_at(height).has(Fork::Randao) {
         return Err(RpcError::failed("Randao fork is not enabled"));
     }
     let block = s.block(BlockNumber::Number(height))?.ok_or(RpcError::failed("block does not exist in blockchain"))?;
     let state = s.state_after(&block)?;
-    read(View { state: &state, header: &block.header, config: chain.config() })
+    if state.code(REGISTRY_ADDRESS)?.is_empty() {
+        return Err(RpcError::failed(NO_REGISTRY));
+    }
+    read(View { state: &state, header: &block.header, config: chain.config() }).map_err(|error| silent(&error))
+}
+
+const NO_REGISTRY: &str = "Registry contract not installed";
+
+/// What the reference client says of a contract that does not answer.
+pub(super) fn silent(error: &SystemError) -> RpcError {
+    match error {
+        SystemError::NoCode { contract: REGISTRY_ADDRESS, .. } => RpcError::failed(NO_REGISTRY),
+        SystemError::NoCode { .. } => RpcError::failed("no contract code at given address"),
+        SystemError::Failed { status, .. } => RpcError::failed(status.error_text().unwrap_or("execution failed")),
+        other => RpcError::from_error(other),
+    }
 }
 
 /// The keys that count at a block: those in the state of its parent.
@@ -60,7 +75,10 @@ fn bls_infos(s: &Services, height: u64) -> Result<Value, RpcError> {
     let parent = s.block(BlockNumber::Number(parent))?.ok_or(RpcError::failed("unknown ancestor"))?;
     let state = s.state_after(&parent)?;
     let view = View { state: &state, header: &parent.header, config: chain.config() };
-    let keys = ProposerKeys::default().registered(view).map_err(RpcError::from_error)?;
+    let keys = ProposerKeys::default().registered(view).map_err(|error| match error {
+        RandaoError::System(error) => silent(&error),
+        other => RpcError::from_error(other),
+    })?;
     let mut object = Object::new();
     for (node, (key, proof)) in keys.iter() {
         // The reference client's error is an object without members.

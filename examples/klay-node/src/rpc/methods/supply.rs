@@ -13,12 +13,14 @@ use serde_json::Value;
 
 use super::{
     KAIA,
+    registry::silent,
     rewards::{executed, fees},
 };
 use crate::rpc::{
     RpcError, Services, Table,
     decode::BlockNumber,
     shapes::{Object, Put, quantity},
+    syntax::describe,
 };
 
 /// Blocks between two sums that are kept.
@@ -53,8 +55,13 @@ fn total_supply(s: &Services, number: u64, is_partial: bool) -> Result<Value, Rp
     }
     let sum = sum_at(s, number)?;
     let mut errors = Vec::new();
-    let mut or_error = |burnt: Result<I256, String>| burnt.map_err(|error| errors.push(error)).ok();
-    let balance = |address| held(s, number, address);
+    let mut or_error = |burnt: Result<Option<I256>, String>| {
+        burnt.unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        })
+    };
+    let balance = |address| held(s, number, address).map(Some);
     let (zero, dead) = (or_error(balance(Address::ZERO)), or_error(balance(DEAD)));
     let kip103 = or_error(rebalanced(s, number, s.node.config().kip103));
     let kip160 = or_error(rebalanced(s, number, s.node.config().kip160));
@@ -120,7 +127,7 @@ fn sum_at(s: &Services, number: u64) -> Result<Sum, RpcError> {
 
 /// What the genesis gives to all accounts together.
 fn allocated(s: &Services) -> Result<U256, RpcError> {
-    let state = s.node.chain().state_at(0).map_err(RpcError::from_error)?;
+    let state = s.state_after(&*s.known_block(BlockNumber::Number(0))?)?;
     let mut sum = U256::ZERO;
     for account in state.accounts(B256::ZERO) {
         sum = sum.saturating_add(account.map_err(RpcError::from_error)?.1.balance);
@@ -132,21 +139,24 @@ const NO_BALANCE: &str = "cannot determine canonical (0x0, 0xdead) burn amount: 
 const NO_REBALANCE: &str = "cannot determine rebalance (kip103, kip160) burn amount: ";
 
 fn held(s: &Services, number: u64, address: Address) -> Result<I256, String> {
-    let state = s.node.chain().state_at(number).map_err(|error| format!("{NO_BALANCE}{error}"))?;
+    let block = s.known_block(BlockNumber::Number(number)).map_err(|error| format!("{NO_BALANCE}{error}"))?;
+    let state = s.state_after(&block).map_err(|error| format!("{NO_BALANCE}{error}"))?;
     state.balance(address).map(I256::from_raw).map_err(|error| format!("{NO_BALANCE}{error}"))
 }
 
 /// What a rebalance burnt, as the memo in its contract says; the memo comes later than the block, so the newest state
 /// is read.
-fn rebalanced(s: &Services, number: u64, rebalance: Rebalance) -> Result<I256, String> {
+///
+/// A memo that does not say it leaves the sum open.
+fn rebalanced(s: &Services, number: u64, rebalance: Rebalance) -> Result<Option<I256>, String> {
     let is_due = rebalance.block.is_some_and(|block| block != 0 && block <= number) && !rebalance.contract.is_zero();
     if !is_due {
-        return Ok(I256::ZERO);
+        return Ok(Some(I256::ZERO));
     }
     let chain = s.node.chain();
     let (block, (_, state)) = (chain.head(), chain.head_state());
     let view = View { state: &state, header: &block.header, config: chain.config() };
-    let memo = rebalance_memo(view, rebalance.contract).map_err(|error| format!("{NO_REBALANCE}{error}"))?;
+    let memo = rebalance_memo(view, rebalance.contract).map_err(|error| format!("{NO_REBALANCE}{}", silent(&error)))?;
     if memo.is_empty() {
         return Err(format!("{NO_REBALANCE}rebalance memo empty"));
     }
@@ -154,18 +164,20 @@ fn rebalanced(s: &Services, number: u64, rebalance: Rebalance) -> Result<I256, S
 }
 
 /// The member `burnt` of a memo. The memo of Kairos is no JSON; what it stands for is known.
-fn burnt_by_memo(chain_id: u64, memo: &str) -> Result<I256, String> {
+fn burnt_by_memo(chain_id: u64, memo: &str) -> Result<Option<I256>, String> {
     const KAIROS: u64 = 1001;
     let text = if chain_id == KAIROS && memo.starts_with("before") {
         "-3704329462904320084000000000".to_owned()
     } else {
-        let memo: Value = serde_json::from_str(memo).map_err(|error| error.to_string())?;
-        memo.get("burnt")
-            .filter(|burnt| burnt.is_number())
-            .map(Value::to_string)
-            .ok_or("no burnt amount in the memo")?
+        let read = serde_json::from_str::<Value>(memo);
+        let memo = read.map_err(|error| describe(memo).unwrap_or_else(|| error.to_string()))?;
+        match memo.get("burnt") {
+            None | Some(Value::Null) => return Ok(None),
+            Some(burnt) => burnt.to_string(),
+        }
     };
-    text.parse().map_err(|_| format!("burnt amount {text} is no whole number"))
+    let amount = text.parse().map_err(|_| format!("math/big: cannot unmarshal {text:?} into a *big.Int"))?;
+    Ok(Some(amount))
 }
 
 #[cfg(test)]
@@ -175,12 +187,14 @@ mod tests {
 
     #[test]
     fn memos_name_what_was_burnt() {
-        let amount =
-            burnt_by_memo(8217, r#"{"retired":[],"burnt":-5000000000000000000000000000,"success":true}"#).unwrap();
-        assert_eq!(signed(amount), "-0x1027e72f1f12813088000000");
-        assert_eq!(signed(burnt_by_memo(1, r#"{"burnt":255}"#).unwrap()), "0xff");
-        assert!(burnt_by_memo(1001, "before").unwrap().is_negative());
-        assert!(burnt_by_memo(1, "before").is_err());
+        let burnt = |chain_id, memo| burnt_by_memo(chain_id, memo).unwrap().map(signed);
+        let amount = burnt(8217, r#"{"retired":[],"burnt":-5000000000000000000000000000,"success":true}"#);
+        assert_eq!(amount.unwrap(), "-0x1027e72f1f12813088000000");
+        assert_eq!(burnt(1, r#"{"burnt":255}"#).unwrap(), "0xff");
+        assert_eq!(burnt(1001, "before the merge").unwrap(), "-0xbf82646906be407e42a4800");
+        assert_eq!(burnt(1, r#"{"success":true}"#), None);
+        let words = "invalid character 'b' looking for beginning of value";
+        assert_eq!(burnt_by_memo(1, "before").unwrap_err(), words);
         assert!(burnt_by_memo(1, r#"{"burnt":"1"}"#).is_err());
     }
 }
