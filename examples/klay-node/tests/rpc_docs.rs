@@ -31,7 +31,7 @@ fn page(table: &Table) -> String {
             let params: Vec<_> =
                 method.params.iter().map(|p| format!("`{}`{}", p.go, if p.optional { "?" } else { "" })).collect();
             let how = match method.run {
-                Run::Heavy(_) => "thread",
+                Run::Heavy(_) | Run::Trace(_) => "thread",
                 Run::Submit(_) => "pool",
                 Run::Subscribe | Run::Unsubscribe => "WebSocket",
                 Run::Quick(_) => "",

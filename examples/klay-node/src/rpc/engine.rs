@@ -23,6 +23,8 @@ pub struct Engine {
     table: Table,
     limits: Limits,
     readers: Arc<Semaphore>,
+    /// Places of their own: however many traces wait, calls do not wait for them.
+    tracers: Arc<Semaphore>,
     senders: Semaphore,
 }
 
@@ -38,8 +40,9 @@ pub struct Answer {
 impl Engine {
     /// Serves `table` within `limits`.
     pub fn new(table: Table, limits: Limits) -> Self {
-        let (readers, senders) = (limits.readers.max(1), limits.senders.max(1));
-        Self { table, limits, readers: Arc::new(Semaphore::new(readers)), senders: Semaphore::new(senders) }
+        let places = |count: usize| Arc::new(Semaphore::new(count.max(1)));
+        let (readers, tracers) = (places(limits.readers), places(limits.tracers));
+        Self { senders: Semaphore::new(limits.senders.max(1)), table, limits, readers, tracers }
     }
 
     /// The bounds.
@@ -125,8 +128,9 @@ impl Engine {
                 Some(id) => write_answer(id, out, |out| guarded(handler, request.params, out)),
                 None => drop(guarded(handler, request.params, &mut Vec::new())),
             },
-            Some(Run::Heavy(handler)) => {
-                let result = self.blocking(handler, request.params).await;
+            Some(run @ (Run::Heavy(handler) | Run::Trace(handler))) => {
+                let places = if matches!(run, Run::Trace(_)) { &self.tracers } else { &self.readers };
+                let result = blocking(places, handler, request.params).await;
                 answer(out, result);
             }
             Some(Run::Subscribe) => {
@@ -151,20 +155,6 @@ impl Engine {
 
     fn unknown(&self, method: &str) -> RpcError {
         RpcError::MethodNotFound(method.to_owned())
-    }
-
-    async fn blocking(&self, handler: &Handler, params: Option<&RawValue>) -> Result<Vec<u8>, RpcError> {
-        // The permit moves into the thread: a client that goes away does not free the place of running work.
-        let permit = Arc::clone(&self.readers).acquire_owned().await.map_err(RpcError::from_error)?;
-        let handler = Arc::clone(handler);
-        let params = params.map(ToOwned::to_owned);
-        let work = tokio::task::spawn_blocking(move || {
-            let mut out = Vec::new();
-            let result = handler(params.as_deref(), &mut out).map(|()| out);
-            drop(permit);
-            result
-        });
-        work.await.unwrap_or_else(|_| Err(RpcError::failed("method handler crashed")))
     }
 
     async fn submit(&self, pool: &dyn Submit, messages: &[Message<'_>], separator: &[u8], out: &mut Vec<u8>) {
@@ -209,6 +199,21 @@ impl Engine {
             write_error(id, &error, out);
         }
     }
+}
+
+/// Runs a handler on a thread for blocking work, once there is a place for it.
+async fn blocking(places: &Arc<Semaphore>, handler: &Handler, params: Option<&RawValue>) -> Result<Vec<u8>, RpcError> {
+    // The permit moves into the thread: a client that goes away does not free the place of running work.
+    let permit = Arc::clone(places).acquire_owned().await.map_err(RpcError::from_error)?;
+    let handler = Arc::clone(handler);
+    let params = params.map(ToOwned::to_owned);
+    let work = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::new();
+        let result = handler(params.as_deref(), &mut out).map(|()| out);
+        drop(permit);
+        result
+    });
+    work.await.unwrap_or_else(|_| Err(RpcError::failed("method handler crashed")))
 }
 
 /// How many requests at the front call `method`.

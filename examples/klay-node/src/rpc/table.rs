@@ -116,6 +116,8 @@ pub enum Run {
     Quick(Handler),
     /// On a thread for blocking work, a bounded number at once.
     Heavy(Handler),
+    /// As `Heavy`, for what takes seconds: with places of its own.
+    Trace(Handler),
     /// `sendRawTransaction`: neighbours in a batch are handed over together.
     Submit(Arc<dyn Submit>),
     /// `subscribe` and `unsubscribe`: belong to a connection.
@@ -129,6 +131,7 @@ impl core::fmt::Debug for Run {
         f.write_str(match self {
             Self::Quick(_) => "Quick",
             Self::Heavy(_) => "Heavy",
+            Self::Trace(_) => "Trace",
             Self::Submit(_) => "Submit",
             Self::Subscribe => "Subscribe",
             Self::Unsubscribe => "Unsubscribe",
@@ -195,6 +198,16 @@ impl Table {
         handler: impl Fn(P) -> Result<R, RpcError> + Send + Sync + 'static,
     ) {
         self.each(namespaces, name, P::SPECS, &Run::Heavy(typed(handler)));
+    }
+
+    /// As [`Self::heavy`], for what takes seconds.
+    pub fn trace<P: Params, R: Serialize>(
+        &mut self,
+        namespaces: &[Namespace],
+        name: &'static str,
+        handler: impl Fn(P) -> Result<R, RpcError> + Send + Sync + 'static,
+    ) {
+        self.each(namespaces, name, P::SPECS, &Run::Trace(typed(handler)));
     }
 
     /// Adds one method under several namespaces.

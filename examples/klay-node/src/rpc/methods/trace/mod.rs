@@ -21,7 +21,6 @@ use klay_vm::{
     trace::{AccountReader, End, Frame, FrameEnd, Step, StepEnd, Top, Tracer},
 };
 use serde_json::{Value, json, value::RawValue};
-use tokio::sync::Semaphore;
 
 use super::calls::Scene;
 use crate::{
@@ -43,30 +42,29 @@ use struct_log::StructLogger;
 const DEBUG: [Namespace; 1] = [Namespace::Debug];
 
 pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
-    let gate = Arc::new(Semaphore::new(services.limits.tracers.max(1)));
-    let desk = |services: &Arc<Services>| Desk { services: Arc::clone(services), gate: Arc::clone(&gate) };
+    let desk = |services: &Arc<Services>| Desk { services: Arc::clone(services) };
     let d = desk(services);
-    table.heavy(&DEBUG, "traceTransaction", move |(hash, config): (B256, Option<TraceConfig>)| {
+    table.trace(&DEBUG, "traceTransaction", move |(hash, config): (B256, Option<TraceConfig>)| {
         d.transaction(hash, &config.unwrap_or_default())
     });
     let d = desk(services);
-    table.heavy(&DEBUG, "traceCall", move |(request, id, config): (CallRequest, BlockId, Option<TraceConfig>)| {
+    table.trace(&DEBUG, "traceCall", move |(request, id, config): (CallRequest, BlockId, Option<TraceConfig>)| {
         d.call(request, id, &config.unwrap_or_default())
     });
     let d = desk(services);
-    table.heavy(&DEBUG, "traceBlockByNumber", move |(number, config): (BlockNumber, Option<TraceConfig>)| {
+    table.trace(&DEBUG, "traceBlockByNumber", move |(number, config): (BlockNumber, Option<TraceConfig>)| {
         d.block(&*d.services.known_block(number)?, &config.unwrap_or_default())
     });
     let d = desk(services);
-    table.heavy(&DEBUG, "traceBlockByHash", move |(hash, config): (B256, Option<TraceConfig>)| {
+    table.trace(&DEBUG, "traceBlockByHash", move |(hash, config): (B256, Option<TraceConfig>)| {
         d.block(&*d.services.known_block_by_hash(hash)?, &config.unwrap_or_default())
     });
     let d = desk(services);
-    table.heavy(&DEBUG, "traceBlock", move |(encoded, config): (Bytes, Option<TraceConfig>)| {
+    table.trace(&DEBUG, "traceBlock", move |(encoded, config): (Bytes, Option<TraceConfig>)| {
         d.encoded_block(&encoded, &config.unwrap_or_default())
     });
     let d = desk(services);
-    table.heavy(&DEBUG, "storageRangeAt", move |range: StorageRange| d.storage_range(range));
+    table.trace(&DEBUG, "storageRangeAt", move |range: StorageRange| d.storage_range(range));
 }
 
 /// Where a range of storage is asked for: block, transaction, account, first hashed slot, most slots.
@@ -78,14 +76,12 @@ const MAX_SLOTS: i64 = 100_000;
 /// Where traces are asked for.
 struct Desk {
     services: Arc<Services>,
-    gate: Arc<Semaphore>,
 }
 
 impl Desk {
     fn transaction(&self, hash: B256, config: &TraceConfig) -> Result<Box<RawValue>, RpcError> {
         let found = self.services.node.chain().transaction(hash).map_err(RpcError::from_error)?;
         let found = found.ok_or_else(|| RpcError::failed(format!("transaction {hash:x} not found")))?;
-        let _place = self.enter();
         let mut replay = Replay::before(&self.services, &found.block, config.reexec)?;
         for index in 0..found.index {
             replay.pass(index)?;
@@ -97,7 +93,6 @@ impl Desk {
         if block.number() == 0 {
             return Err(RpcError::failed("genesis is not traceable"));
         }
-        let _place = self.enter();
         let mut replay = Replay::before(&self.services, block, config.reexec)?;
         let max = self.services.limits.trace_bytes;
         let mut text = String::from("[");
@@ -137,7 +132,6 @@ impl Desk {
 
     fn call(&self, request: CallRequest, id: BlockId, config: &TraceConfig) -> Result<Box<RawValue>, RpcError> {
         let block = self.services.known_block_by_id(id)?;
-        let _place = self.enter();
         let state = replay::state_after(&self.services, block.number(), replay::reexec(config.reexec))?;
         let scene = Scene::over(&self.services, block, state);
         let (state, context) = scene.parts();
@@ -164,7 +158,6 @@ impl Desk {
         let ahead = usize::try_from(index).ok().filter(|index| *index < count.max(1));
         let ahead = ahead
             .ok_or_else(|| RpcError::failed(format!("transaction index {index} out of range for block {hash:#x}")))?;
-        let _place = self.enter();
         let mut replay = Replay::before(&self.services, &block, None)?;
         for index in 0..ahead {
             replay.pass(index)?;
@@ -230,12 +223,6 @@ impl Desk {
                 .ok_or(RpcError::failed("Only predefined tracers are supported"))?,
         };
         Ok(Chosen(report))
-    }
-
-    /// Waits until there is place for another trace.
-    fn enter(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let place = Arc::clone(&self.gate).acquire_owned();
-        tokio::runtime::Handle::current().block_on(place).ok()
     }
 }
 
