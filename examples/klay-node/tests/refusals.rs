@@ -239,7 +239,7 @@ fn bodies_hold_what_the_header_commits_to() {
     };
     let [first, second, third] = [0, 1, 2].map(|at| right.transactions[at].clone());
     assert_eq!(rule(vec![second.clone(), first.clone(), third.clone()]), "transaction");
-    assert_eq!(rule(vec![first.clone(), first.clone(), third.clone()]), "transaction");
+    assert_eq!(rule(vec![first.clone(), first.clone(), third]), "transaction");
     assert_eq!(rule(vec![first.clone(), second.clone()]), "gas used");
     assert_eq!(rule(vec![first.clone(), second.clone(), world.transfer(1, 0, 20)]), "gas price");
     let foreign = world.transfer_on(dev::CHAIN_ID + 1, 1, 0, 50);
