@@ -226,6 +226,14 @@ async fn fees_are_half_burnt_and_half_earned() {
     let sum = chain.ok("governance_getRewardsAccumulated", json!(["0x1", "latest"])).await;
     assert_eq!((&sum["totalTxFee"], &sum["rewards"]), (&rewards["totalFee"], &rewards["rewards"]));
 
+    let changed = chain.ok("debug_getModifiedAccountsByNumber", json!([block])).await;
+    let changed: Vec<_> = changed.as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
+    for account in [from, to] {
+        assert!(changed.contains(&account.as_str()), "{account} of {changed:?}");
+    }
+    let orphan = chain.error("debug_getModifiedAccountsByNumber", json!(["earliest"])).await;
+    assert_eq!(orphan["message"], "block number #0 has no parent");
+
     let node = chain.ok("kaia_nodeAddress", json!([])).await;
     for method in ["kaia_getCouncil", "kaia_getCommittee", "istanbul_getValidators"] {
         assert_eq!(chain.ok(method, json!(["latest"])).await, json!([node]), "{method}");

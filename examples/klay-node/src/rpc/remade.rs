@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use klay_vm::State;
+use klay_vm::{BlockResult, State};
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -10,9 +10,9 @@ use super::RpcError;
 use crate::{Chain, SealedBlock, chain::ChainError, driver};
 
 /// Most blocks that are executed for one state.
-const MAX_BLOCKS: u64 = 128;
+pub(super) const MAX_BLOCKS: u64 = 128;
 /// Most transactions in them: about a second of work.
-const MAX_TRANSACTIONS: usize = 20_000;
+pub(super) const MAX_TRANSACTIONS: usize = 20_000;
 /// States that stay at hand.
 const KEPT: usize = 16;
 
@@ -36,9 +36,7 @@ impl Remade {
         }
         let (mut state, blocks) = path_to(chain, number)?;
         for block in blocks {
-            let transactions = chain.proven(&block).map_err(RpcError::from_error)?;
-            let block = SealedBlock { transactions, ..(*block).clone() };
-            state = driver::replay(chain, &block, state).map_err(RpcError::from_error)?.state;
+            state = execute(chain, &block, state)?.state;
         }
         made.push_back((number, state.clone()));
         if made.len() > KEPT {
@@ -46,6 +44,13 @@ impl Remade {
         }
         Ok(state)
     }
+}
+
+/// Executes a stored block over the state behind its parent.
+pub(super) fn execute(chain: &Chain, block: &SealedBlock, state: State) -> Result<BlockResult, RpcError> {
+    let transactions = chain.proven(block).map_err(RpcError::from_error)?;
+    let block = SealedBlock { transactions, ..block.clone() };
+    driver::replay(chain, &block, state).map_err(RpcError::from_error)
 }
 
 /// The newest state that is kept before block `number`, and the blocks from there to it.

@@ -19,7 +19,7 @@ pub use call::{Authorization, CallRequest, EthCallRequest, OverrideAccount, Over
 pub use filter::Criteria;
 pub use key::KeyJson;
 pub use params::{Param, Params, Spec};
-pub use scalar::{FilterId, HexUint, HexUint64, Quantity};
+pub use scalar::{BlockNonce, FilterId, HexUint, HexUint64, Quantity};
 pub use send::SendRequest;
 pub(super) use send::{access_list, signed};
 pub use trace::{TraceConfig, TracerConfig};

@@ -121,6 +121,29 @@ impl Decode for Bytes {
     }
 }
 
+/// The nonce of a block: eight bytes that mean nothing here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockNonce(pub [u8; 8]);
+
+impl Decode for BlockNonce {
+    const GO: &'static str = "*api.BlockNonce";
+
+    /// Read as text: reasons stand alone.
+    fn decode(raw: &RawValue) -> Result<Self, Reason> {
+        let mut bytes = [0; 8];
+        if is_null(raw) {
+            return Ok(Self(bytes));
+        }
+        let text = unescaped(raw).ok_or_else(|| Reason::kind(json_kind(raw), Self::GO))?;
+        let digits = even_digits(&text).map_err(Reason::text)?;
+        if digits.len() != bytes.len() * 2 {
+            return Err(Reason::Text(format!("hex string has length {}, want 16 for BlockNonce", digits.len())));
+        }
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| Reason::text("invalid hex string"))?;
+        Ok(Self(bytes))
+    }
+}
+
 impl Decode for HexUint64 {
     const GO: &'static str = "hexutil.Uint64";
 

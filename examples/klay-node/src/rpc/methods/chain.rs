@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Bytes, keccak256};
+use alloy_primitives::{B256, Bytes, keccak256};
 use klay_core::{Fork, Rules};
 use serde_json::{Value, json};
 
 use super::{BOTH, ETH, KAIA};
 use crate::rpc::{
-    Namespace, Services, Table,
-    decode::BlockNumber,
+    Namespace, RpcError, Services, Table,
+    decode::{BlockNonce, BlockNumber, HexUint64},
     shapes::{Object, Put, quantity},
 };
 
@@ -53,6 +53,9 @@ fn add_eth_constants(table: &mut Table) {
     table.quick(&ETH, "mining", |()| Ok(false));
     table.quick(&ETH, "hashrate", |()| Ok("0x0"));
     table.quick(&ETH, "getHashrate", |()| Ok(0));
+    table.quick(&ETH, "getWork", |()| Err::<(), _>(RpcError::failed("no mining work available yet")));
+    table.quick(&ETH, "submitWork", |_: (BlockNonce, B256, B256)| Ok(false));
+    table.quick(&ETH, "submitHashrate", |_: (HexUint64, B256)| Ok(false));
 }
 
 fn peers(services: &Services) -> Vec<crate::network::PeerInfo> {

@@ -3,8 +3,8 @@
 use klay_vm::{BlockExecutor, Deadline, Executed, State, Tracer, TxError};
 
 use crate::{
-    SealedBlock, SharedTx, driver,
-    rpc::{RpcError, Services},
+    SealedBlock, SharedTx,
+    rpc::{RpcError, Services, remade::execute},
 };
 
 /// Blocks that are executed again to come by a state that is not kept, unless the request says otherwise.
@@ -86,9 +86,7 @@ pub(super) fn state_after(services: &Services, number: u64, most: u64) -> Result
     for height in kept + 1..=number {
         let block = chain.block_by_number(height).map_err(RpcError::from_error)?;
         let block = block.ok_or(RpcError::NoBlockNumber(height))?;
-        let transactions = chain.proven(&block).map_err(RpcError::from_error)?;
-        let block = SealedBlock { transactions, ..(*block).clone() };
-        state = driver::replay(chain, &block, state).map_err(RpcError::from_error)?.state;
+        state = execute(chain, &block, state)?.state;
     }
     Ok(state)
 }
