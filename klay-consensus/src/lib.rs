@@ -7,6 +7,7 @@ pub mod host;
 pub mod istanbul;
 #[cfg(feature = "simulate")]
 pub mod sim;
+pub mod simplex;
 pub mod types;
 pub mod valset;
 pub mod wal;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use klay_consensus::{
     istanbul::Compat,
-    sim::{Faults, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink},
+    sim::{Faults, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink,
+        simplex::SimplexLab},
 };
 
 fn seeds() -> u64 {
@@ -108,5 +109,16 @@ fn justified_rounds_need_no_more_messages_than_istanbul_when_nothing_fails() {
         assert_eq!((ours.max_round, ours.heights), (0, legacy.heights));
         let total = |m: &klay_consensus::sim::Metrics| m.messages.values().sum::<u64>();
         assert!(total(&ours) <= total(&legacy) + 8, "{ours:?} {legacy:?}");
+    }
+}
+
+#[test]
+fn simplex_keeps_every_promise_under_every_fault() {
+    for n in [1, 2, 3, 4, 5, 6, 7, 10] {
+        let lab = Arc::new(SimplexLab::new(n));
+        for seed in 0..seeds() {
+            let report = run(&lab, Run::new(seed, Faults::all(n as u32, seed)));
+            assert!(report.is_good(), "n = {n}, seed = {seed}: {report:#?}");
+        }
     }
 }

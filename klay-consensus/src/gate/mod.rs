@@ -311,6 +311,12 @@ pub fn records<R: Record>(entries: Vec<Entry>) -> Result<Vec<R>, crate::types::M
     entries.into_iter().map(|entry| R::decode(entry.kind, &entry.body)).collect()
 }
 
+/// The statement in an entry of the log, if it is one.
+#[cfg(feature = "simulate")]
+pub(crate) fn statement(entry: &Entry) -> Option<Statement> {
+    if entry.kind == RecordKind::Signed { decode(entry) } else { None }
+}
+
 fn encode(statement: &Statement) -> Vec<u8> {
     let mut body = statement.view.round.get().to_le_bytes().to_vec();
     body.push(statement.step as u8);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Violation;
-use crate::types::{Height, Statement, Step, Time, View};
+use crate::types::{Height, Slot, Statement, Step, Time, View};
 
 /// What is known of a whole run.
 #[derive(Debug)]
@@ -17,20 +17,28 @@ pub(super) struct Invariants<P, I> {
     accepted: BTreeMap<Height, I>,
     /// What each honest key has said.
     said: BTreeMap<(P, View, Step), Option<[u8; 32]>>,
-    /// What each node's log holds durably.
-    durable: BTreeSet<(usize, View, Step)>,
+    /// What each node has said.
+    by_node: BTreeMap<usize, BTreeSet<Statement>>,
+    /// The highest slot in which each node has said something.
+    highest: BTreeMap<usize, Slot>,
+    /// Values that the application of some honest node has made or accepted.
+    passed: BTreeSet<I>,
     /// Highest lock round of each node at a height.
     locks: BTreeMap<usize, (Height, u64)>,
+    exclusive_skip: bool,
     pub(super) violations: Vec<Violation>,
 }
 
 impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(exclusive_skip: bool) -> Self {
         Self {
             accepted: BTreeMap::new(),
             said: BTreeMap::new(),
-            durable: BTreeSet::new(),
+            by_node: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            passed: BTreeSet::new(),
             locks: BTreeMap::new(),
+            exclusive_skip,
             violations: Vec::new(),
         }
     }
@@ -44,27 +52,63 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
     }
 
     /// I1: nobody honest accepts two values at one height.
-    pub(super) fn accept(&mut self, at: Time, node: usize, height: Height, id: I) {
+    pub(super) fn accept(&mut self, at: Time, node: usize, height: Height, id: I, how: &str) {
         let first = *self.accepted.entry(height).or_insert(id);
         if first != id {
-            self.violated("I1", at, node, format!("height {height}: {id:?} after {first:?}"));
+            self.violated("I1", at, node, format!("{how}height {height}: {id:?} after {first:?}"));
         }
     }
 
-    /// I4: no honest key says two things. I5: nothing is said before it is durable.
+    /// An honest application has made or accepted a value.
+    pub(super) fn passes(&mut self, id: I) {
+        self.passed.insert(id);
+    }
+
+    /// I2: what is decided was accepted by the application of an honest node.
+    pub(super) fn decide(&mut self, at: Time, node: usize, id: I) {
+        if !self.passed.contains(&id) {
+            self.violated("I2", at, node, format!("{id:?} was decided and never checked"));
+        }
+    }
+
+    /// I4: no honest key says two things. I8: no key finalizes and gives up one view.
     pub(super) fn speak(&mut self, at: Time, node: usize, who: P, statement: &Statement) {
         let Statement { view, step, id } = *statement;
         let first = *self.said.entry((who, view, step)).or_insert(id);
         if first != id {
             self.violated("I4", at, node, format!("{step} in {view}: {id:?} after {first:?}"));
         }
-        if !self.durable.contains(&(node, view, step)) {
-            self.violated("I5", at, node, format!("{step} in {view} is not durable"));
+        let opposite = match step {
+            Step::Vote2 => Some(Step::Skip),
+            Step::Skip => Some(Step::Vote2),
+            Step::Proposal | Step::Vote1 => None,
+        };
+        if self.exclusive_skip && opposite.is_some_and(|step| self.said.contains_key(&(who, view, step))) {
+            self.violated("I8", at, node, format!("{step} in {view} beside its opposite"));
         }
+        self.by_node.entry(node).or_default().insert(*statement);
+        let highest = self.highest.entry(node).or_default();
+        *highest = view.slot.max(*highest);
     }
 
-    pub(super) fn is_durable(&mut self, node: usize, statement: &Statement) {
-        self.durable.insert((node, statement.view, statement.step));
+    pub(super) fn highest_said(&self, node: usize) -> Option<Slot> {
+        self.highest.get(&node).copied()
+    }
+
+    /// I5: after a crash the disk holds everything that was said above the floor. Proposals are recorded under the name
+    /// that they have without seal.
+    pub(super) fn crash(&mut self, at: Time, node: usize, floor: Slot, recorded: &BTreeSet<Statement>) {
+        let Some(said) = self.by_node.get_mut(&node) else { return };
+        said.retain(|statement| statement.view.slot > floor);
+        let same = |statement: &Statement| {
+            recorded.contains(statement)
+                || statement.step == Step::Proposal
+                    && recorded.iter().any(|r| r.view == statement.view && r.step == Step::Proposal)
+        };
+        let forgotten: Vec<_> = said.iter().filter(|statement| !same(statement)).copied().collect();
+        for Statement { view, step, .. } in forgotten {
+            self.violated("I5", at, node, format!("{step} in {view} was said and is not on the disk"));
+        }
     }
 
     /// I7: within a height and a life, the round of a lock does not fall.
@@ -75,6 +119,15 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
             self.violated("I7", at, node, format!("lock of round {round} after {last:?}"));
         }
         self.locks.insert(node, (height, round));
+    }
+
+    /// I7: what was committed to before a crash is locked after it.
+    pub(super) fn remembers(&mut self, at: Time, node: usize, height: Height, lock: Option<u64>) {
+        let Some(said) = self.by_node.get(&node) else { return };
+        let commits = said.iter().filter(|s| s.step == Step::Vote2 && s.view.slot == height.slot());
+        if let Some(round) = commits.map(|s| s.view.round.get()).max().filter(|round| lock < Some(*round)) {
+            self.violated("I7", at, node, format!("committed in round {round}, after a restart locked in {lock:?}"));
+        }
     }
 
     /// A node begins a new life: what it had not made durable was not said.

@@ -3,158 +3,25 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes};
-use klay_core::{
-    DecodeError,
-    block::Header,
-    codec::{Reader, put_bytes, put_list_header, put_u64},
-    crypto::keccak256,
-};
+use klay_core::crypto::keccak256;
 
-use super::{Byzantine, Lab, Stream};
+use super::{Byzantine, Faults, Lab, Stream, value::MockAuthors, value::mock_sign};
 use crate::{
     istanbul::{
-        Body, CommittedSeals, Compat, HeaderValue, Istanbul, IstanbulConfig, Klaytn, Message, Preprepare, Relay, Rules,
-        Subject, WireValue,
-        seal::{self, Authors, Seal},
+        Body, CommittedSeals, Compat, Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, Message, Preprepare, Relay,
+        Rules, Subject, read_proof,
+        seal::{self, Seal},
     },
     types::{
-        Committee, Committees, Engine, Height, NotYet, Round, Statement, Step, Timeouts, Value, View, quorum,
+        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Round, Statement, Step, Timeouts, Value, View, quorum,
         timeouts::Legacy,
     },
-    valset::AddressSet,
 };
 
-/// A value of the lab: a header whose name is the hash of a few words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabValue {
-    header: Header,
-    id: B256,
-    valid: bool,
-}
-
-impl LabValue {
-    /// A value on `parent`.
-    pub fn new(height: Height, parent: B256, salt: u64, valid: bool) -> Self {
-        let mut words = parent.to_vec();
-        words.extend_from_slice(&salt.to_be_bytes());
-        words.push(u8::from(valid));
-        let header = Header {
-            number: height.get(),
-            parent_hash: parent,
-            // Sealed from the start: who proposes is said by the message.
-            extra: seal::new_extra(b"", Vec::new()),
-            ..Header::default()
-        };
-        Self { header, id: keccak256(words), valid }
-    }
-
-    /// Whether the application accepts it.
-    pub const fn is_valid(&self) -> bool {
-        self.valid
-    }
-}
-
-impl Value for LabValue {
-    type Id = B256;
-
-    fn id(&self) -> B256 {
-        self.id
-    }
-
-    fn parent(&self) -> B256 {
-        self.header.parent_hash
-    }
-
-    fn height(&self) -> Height {
-        Height::new(self.header.number)
-    }
-
-    fn size(&self) -> usize {
-        600
-    }
-}
-
-impl HeaderValue for LabValue {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn with_extra(mut self, extra: Bytes) -> Self {
-        self.header.extra = extra;
-        self
-    }
-
-    fn content_id(&self) -> B256 {
-        self.id
-    }
-
-    fn is_sealed(&self) -> bool {
-        true
-    }
-}
-
-impl WireValue for LabValue {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut content = Vec::new();
-        put_bytes(self.id.as_slice(), &mut content);
-        put_bytes(self.header.parent_hash.as_slice(), &mut content);
-        put_u64(self.header.number, &mut content);
-        put_u64(self.valid.into(), &mut content);
-        put_list_header(content.len(), out);
-        out.extend_from_slice(&content);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut list = reader.list("value")?;
-        let (id, parent) = (list.hash("value.id")?, list.hash("value.parent")?);
-        let (height, valid) = (Height::new(list.u64("value.height")?), list.bool("value.valid")?);
-        list.end("value")?;
-        Ok(Self { id, ..Self::new(height, parent, 0, valid) })
-    }
-}
-
-/// Validators that propose in turn.
-#[derive(Debug, Clone)]
-pub struct Turns {
-    pub(super) validators: Vec<Address>,
-}
-
-impl Turns {
-    /// `n` validators.
-    pub fn new(n: usize) -> Self {
-        let addresses = (0..n as u64).map(|i| Address::from_word(keccak256(i.to_be_bytes())));
-        Self { validators: addresses.collect::<AddressSet>().into_vec() }
-    }
-}
-
-impl Committees<Klaytn<LabValue>> for Turns {
-    fn at(&self, height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
-        let turn = height.get().saturating_sub(1).saturating_add(round.get());
-        let turn = turn.checked_rem(self.validators.len() as u64).ok_or(NotYet(height))?;
-        let proposer = *self.validators.get(turn as usize).ok_or(NotYet(height))?;
-        Ok(Arc::new(Committee::new(self.validators.clone(), proposer)))
-    }
-}
-
-/// Signatures of the lab: the signer's name and a fingerprint. Nobody but the lab itself makes them.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MockAuthors;
-
-pub(super) fn mock_sign(who: Address, digest: [u8; 32]) -> Seal {
-    let mut seal = [0; 65];
-    seal[..20].copy_from_slice(who.as_slice());
-    seal[20..52].copy_from_slice(&digest);
-    seal
-}
-
-impl Authors for MockAuthors {
-    fn author(&self, digest: B256, seal: &Seal) -> Option<Address> {
-        (seal[20..52] == digest[..]).then(|| Address::from_slice(&seal[..20]))
-    }
-}
+pub use super::value::{LabValue, Turns};
 
 /// Istanbul with one set of deviations.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct IstanbulLab {
     turns: Turns,
     compat: Compat,
@@ -232,6 +99,10 @@ impl Lab for IstanbulLab {
         }
     }
 
+    fn tuned(&self, faults: &Faults) -> Option<Self> {
+        self.turns.tuned(faults).map(|turns| Self { turns, ..self.clone() })
+    }
+
     fn genesis(&self) -> B256 {
         B256::ZERO
     }
@@ -241,7 +112,7 @@ impl Lab for IstanbulLab {
     }
 
     fn is_valid(&self, value: &LabValue) -> bool {
-        value.valid
+        value.is_valid()
     }
 
     fn sign(&self, node: usize, digest: [u8; 32]) -> Seal {
@@ -250,16 +121,10 @@ impl Lab for IstanbulLab {
 
     /// What an importing node checks: `2F + 1` distinct seals, every one of a validator.
     fn accepts(&self, value: &LabValue, cert: &CommittedSeals) -> bool {
-        let digest = seal::committed_digest(value.id());
-        let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
-        signers.sort_unstable();
-        signers.dedup();
-        let known = |signer: &Option<Address>| signer.is_some_and(|a| self.turns.validators.contains(&a));
-        let needed = quorum::import(u32::try_from(self.nodes()).unwrap_or(u32::MAX)) as usize;
-        signers.len() == cert.seals.len() && signers.len() >= needed && signers.iter().all(known)
+        self.turns.accepts(value, cert, seal::committed_digest(value.id()), quorum::import)
     }
 
-    fn round(&self, cert: &CommittedSeals) -> u64 {
+    fn round(&self, _value: &LabValue, _parent: Option<&LabValue>, cert: &CommittedSeals) -> u64 {
         cert.round.get()
     }
 
@@ -284,6 +149,25 @@ impl Lab for IstanbulLab {
         }
     }
 
+    fn codec(&self) -> &dyn Codec<Klaytn<LabValue>, Msg = Message<LabValue>> {
+        &IstanbulCodec
+    }
+
+    fn proves(&self, evidence: &Evidence<Address>) -> bool {
+        let Ok(proof) = read_proof::<LabValue>(evidence, Limits::default()) else { return false };
+        let signed = |m: &Message<LabValue>| {
+            let seal = Seal::try_from(&m.envelope.signature[..]).ok();
+            let by = seal.and_then(|seal| seal::Authors::author(&MockAuthors, m.envelope.digest(), &seal));
+            by == Some(evidence.offender) && m.from() == evidence.offender && m.view() == evidence.view
+        };
+        let contradict = match (evidence.kind, &proof[..]) {
+            (Misbehaviour::BadSeal, [_]) => true,
+            (_, [a, b]) => a.code() == b.code() && a.body != b.body,
+            _ => false,
+        };
+        contradict && proof.iter().all(signed)
+    }
+
     fn corrupt(
         &self,
         node: usize,
@@ -293,10 +177,8 @@ impl Lab for IstanbulLab {
         random: &mut Stream,
     ) -> Vec<Message<LabValue>> {
         match how {
-            Byzantine::Silent => Vec::new(),
             Byzantine::Equivocate if to.is_multiple_of(2) => vec![self.other(node, msg, random)],
-            Byzantine::Equivocate if random.chance(100) => vec![msg.clone(), self.other(node, msg, random)],
-            Byzantine::Withhold if random.chance(500) => Vec::new(),
+            Byzantine::DoubleVote => vec![msg.clone(), self.other(node, msg, random)],
             Byzantine::BadSeal => match &msg.body {
                 Body::Commit(_) => vec![self.signed(node, msg.body.clone(), vec![7; 65].into())],
                 _ => vec![msg.clone()],
@@ -306,7 +188,45 @@ impl Lab for IstanbulLab {
                 let subject = Subject { view, digest: B256::ZERO, prev_hash: msg.envelope.prev_hash };
                 vec![msg.clone(), self.signed(node, Body::RoundChange(subject), Bytes::new())]
             }
-            Byzantine::Equivocate | Byzantine::Withhold | Byzantine::Replay => vec![msg.clone()],
+            _ => vec![msg.clone()],
+        }
+    }
+
+    fn forge(&self, node: usize, claimed: usize, statement: &Statement) -> Option<Message<LabValue>> {
+        let Statement { view, step, id } = *statement;
+        let digest = B256::from(id.unwrap_or_default());
+        let subject = Subject { view, digest, prev_hash: B256::ZERO };
+        let sealed = mock_sign(self.peer(node), seal::committed_digest(digest).0);
+        let (body, sealed) = match step {
+            Step::Proposal => return None,
+            Step::Vote1 => (Body::Prepare(subject), Bytes::new()),
+            Step::Vote2 => (Body::Commit(subject), Bytes::copy_from_slice(&sealed)),
+            Step::Skip => {
+                let view = View::new(view.slot, view.round.saturating_add(1));
+                (Body::RoundChange(Subject { view, digest: B256::ZERO, ..subject }), Bytes::new())
+            }
+        };
+        let mut message = Message::unsigned(body, self.peer(claimed), sealed);
+        let signature = mock_sign(self.peer(node), message.envelope.digest().0);
+        message.envelope.signature = Bytes::copy_from_slice(&signature);
+        Some(message)
+    }
+
+    fn locks(&self) -> bool {
+        self.compat.remember
+    }
+
+    /// The protocol may stop for ever on split locks, and for some numbers of validators a block that they did not
+    /// decide can be imported (chapter 50, sections 3.3 a and b). Without memory, a restart forgets locks (3.3 c).
+    fn is_known_fault(&self, invariant: &str, importing: bool) -> bool {
+        let threes = self.nodes().is_multiple_of(3) || self.turns.members(Height::new(1)).len().is_multiple_of(3);
+        match invariant {
+            "I10" => true,
+            "I1" => importing && threes || !self.compat.remember,
+            "I7" => !self.compat.remember,
+            "I6" => !self.compat.verify_seals,
+            "I9" => !self.compat.bounded_backlog,
+            _ => false,
         }
     }
 }

@@ -2,24 +2,31 @@
 
 use std::sync::Arc;
 
+use core::time::Duration;
+
 use alloy_primitives::{Address, B256, Bytes};
 use klay_core::crypto::keccak256;
 
 use super::{
-    Byzantine, Lab, Stream,
-    istanbul::{LabValue, MockAuthors, Turns, mock_sign},
+    Byzantine, Faults, Lab, Stream,
+    value::{LabValue, MockAuthors, Turns, mock_sign},
 };
 use crate::{
     istanbul::{
         CommittedSeals, Klaytn,
-        justified::{Justified, JustifiedConfig, JustifiedMessage, Kind, SignedVote, Vote, seal_digest},
-        seal::{Authors, Seal},
+        justified::{
+            Justified, JustifiedCodec, JustifiedConfig, JustifiedMessage, Kind, SignedVote, Vote, seal_digest,
+        },
+        seal::Seal,
     },
-    types::{Engine, Height, Round, Statement, Timeouts, Value, View, quorum, timeouts::Linear},
+    types::{
+        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Round, RoundHistory, Statement, Step, Timeouts, TimerKind, Value, View, quorum,
+        timeouts::Linear,
+    },
 };
 
 /// Justified Istanbul with one policy of timeouts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JustifiedLab {
     turns: Turns,
     timeouts: Arc<dyn Timeouts>,
@@ -90,6 +97,10 @@ impl Lab for JustifiedLab {
         }
     }
 
+    fn tuned(&self, faults: &Faults) -> Option<Self> {
+        self.turns.tuned(faults).map(|turns| Self { turns, ..self.clone() })
+    }
+
     fn genesis(&self) -> B256 {
         B256::ZERO
     }
@@ -108,16 +119,10 @@ impl Lab for JustifiedLab {
 
     /// The quorum that decides is the quorum that an importing node wants.
     fn accepts(&self, value: &LabValue, cert: &CommittedSeals) -> bool {
-        let digest = seal_digest(value.id(), cert.round);
-        let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
-        signers.sort_unstable();
-        signers.dedup();
-        let known = |signer: &Option<Address>| signer.is_some_and(|a| self.turns.validators.contains(&a));
-        let needed = quorum::two_thirds(u32::try_from(self.nodes()).unwrap_or(u32::MAX)) as usize;
-        signers.len() == cert.seals.len() && signers.len() >= needed && signers.iter().all(known)
+        self.turns.accepts(value, cert, seal_digest(value.id(), cert.round), quorum::live)
     }
 
-    fn round(&self, cert: &CommittedSeals) -> u64 {
+    fn round(&self, _value: &LabValue, _parent: Option<&LabValue>, cert: &CommittedSeals) -> u64 {
         cert.round.get()
     }
 
@@ -136,6 +141,26 @@ impl Lab for JustifiedLab {
         (kind, votes * 150 + msg.value.as_ref().map_or(0, Value::size))
     }
 
+    fn codec(&self) -> &dyn Codec<Klaytn<LabValue>, Msg = JustifiedMessage<LabValue>> {
+        &JustifiedCodec
+    }
+
+    fn proves(&self, evidence: &Evidence<Address>) -> bool {
+        let read = |bytes: &Vec<u8>| JustifiedMessage::<LabValue>::decode(bytes, Limits::default()).ok();
+        let Some(proof) = evidence.proof.iter().map(read).collect::<Option<Vec<_>>>() else { return false };
+        let by_offender =
+            |m: &JustifiedMessage<LabValue>| m.signed.from == evidence.offender && m.signed.is_signed(B256::ZERO, &MockAuthors);
+        let contradict = match (evidence.kind, &proof[..]) {
+            (Misbehaviour::BadSeal, [one]) => !one.signed.is_sealed(&MockAuthors),
+            (_, [a, b]) => {
+                let (a, b) = (a.signed.vote, b.signed.vote);
+                a.kind == b.kind && a.view == b.view && a != b
+            }
+            _ => false,
+        };
+        contradict && proof.iter().all(by_offender)
+    }
+
     fn corrupt(
         &self,
         node: usize,
@@ -145,10 +170,8 @@ impl Lab for JustifiedLab {
         random: &mut Stream,
     ) -> Vec<JustifiedMessage<LabValue>> {
         match how {
-            Byzantine::Silent => Vec::new(),
             Byzantine::Equivocate if to.is_multiple_of(2) => vec![self.other(node, msg, random)],
-            Byzantine::Equivocate if random.chance(100) => vec![msg.clone(), self.other(node, msg, random)],
-            Byzantine::Withhold if random.chance(500) => Vec::new(),
+            Byzantine::DoubleVote => vec![msg.clone(), self.other(node, msg, random)],
             Byzantine::BadSeal if msg.signed.vote.kind == Kind::Commit => {
                 vec![JustifiedMessage::plain(self.signed(node, msg.signed.vote, vec![7; 65].into()))]
             }
@@ -159,5 +182,35 @@ impl Lab for JustifiedLab {
             }
             _ => vec![msg.clone()],
         }
+    }
+
+    fn forge(&self, node: usize, claimed: usize, statement: &Statement) -> Option<JustifiedMessage<LabValue>> {
+        let Statement { view, step, id } = *statement;
+        let digest = B256::from(id.unwrap_or_default());
+        let plain = |kind, view| Vote { kind, view, digest, prepared: None };
+        let (vote, seal) = match step {
+            Step::Proposal => return None,
+            Step::Vote1 => (plain(Kind::Prepare, view), Bytes::new()),
+            Step::Vote2 => {
+                let seal = mock_sign(self.peer(node), seal_digest(digest, view.round).0);
+                (plain(Kind::Commit, view), Bytes::copy_from_slice(&seal))
+            }
+            Step::Skip => {
+                (plain(Kind::RoundChange, View::new(view.slot, view.round.saturating_add(1))), Bytes::new())
+            }
+        };
+        let mut signed = self.signed(node, vote, seal);
+        signed.from = self.peer(claimed);
+        Some(JustifiedMessage::plain(signed))
+    }
+
+    fn locks(&self) -> bool {
+        true
+    }
+
+    /// At most F + 1 proposers each take one timeout, and one more passes until all meet.
+    fn bound(&self) -> Option<Duration> {
+        let longest = self.timeouts.after(TimerKind::Round, Round::new(u64::MAX), &RoundHistory::default());
+        Some(longest.saturating_mul(self.turns.tolerated() + 2) + Duration::from_secs(2))
     }
 }

@@ -1,7 +1,12 @@
 //! What the simulator has to know about an engine.
 
-use super::{Byzantine, Stream};
-use crate::types::{Engine, Height, Model, Statement};
+use core::time::Duration;
+
+use super::{Byzantine, Faults, Stream};
+use crate::{
+    gate::GateRules,
+    types::{Codec, Engine, Evidence, Height, Model, Statement},
+};
 
 /// The message type of a lab's engine.
 pub type MsgOf<L> = <<L as Lab>::Engine as Engine<<L as Lab>::Model>>::Msg;
@@ -14,7 +19,7 @@ pub type CertOf<L> = <<L as Lab>::Model as Model>::Cert;
 
 /// An engine in the simulator: how its nodes are set up, what their messages say, and how a hostile node would change
 /// them. Signatures should be mocks: a run makes thousands.
-pub trait Lab: Send + Sync + 'static {
+pub trait Lab: Send + Sync + Sized + 'static {
     /// The types.
     type Model: Model;
     /// The engine.
@@ -28,6 +33,11 @@ pub trait Lab: Send + Sync + 'static {
 
     /// The settings of a node.
     fn config(&self, node: usize) -> <Self::Engine as Engine<Self::Model>>::Config;
+
+    /// The same lab with what a run wants of the chain: changes of the set, drawn leaders. `None` if it is as it is.
+    fn tuned(&self, _faults: &Faults) -> Option<Self> {
+        None
+    }
 
     /// The name of the value agreed beforehand.
     fn genesis(&self) -> <Self::Model as Model>::Id;
@@ -51,8 +61,8 @@ pub trait Lab: Send + Sync + 'static {
     /// Whether somebody who only knows the validators accepts a decision.
     fn accepts(&self, value: &ValueOf<Self>, cert: &CertOf<Self>) -> bool;
 
-    /// The round in which a decision was made.
-    fn round(&self, cert: &CertOf<Self>) -> u64;
+    /// How many attempts at a value failed before it was decided; `parent` is the value before it.
+    fn round(&self, value: &ValueOf<Self>, parent: Option<&ValueOf<Self>>, cert: &CertOf<Self>) -> u64;
 
     /// Who says what in a message, if it commits its sender to anything.
     fn claim(&self, msg: &MsgOf<Self>) -> Option<(PeerOf<Self>, Statement)>;
@@ -60,7 +70,16 @@ pub trait Lab: Send + Sync + 'static {
     /// The name of a message's kind and its size in bytes.
     fn describe(&self, msg: &MsgOf<Self>) -> (&'static str, usize);
 
-    /// What a hostile node sends to one peer instead of `msg`.
+    /// The wire form of messages.
+    fn codec(&self) -> &dyn Codec<Self::Model, Msg = MsgOf<Self>>;
+
+    /// Whether evidence proves what it says to somebody who only knows the validators.
+    fn proves(&self, _evidence: &Evidence<PeerOf<Self>>) -> bool {
+        true
+    }
+
+    /// What a hostile node sends to one peer instead of `msg`. Kinds that need nothing but the message itself
+    /// (silence, repetition, garbage) are the simulator's.
     fn corrupt(
         &self,
         node: usize,
@@ -69,4 +88,41 @@ pub trait Lab: Send + Sync + 'static {
         msg: &MsgOf<Self>,
         random: &mut Stream,
     ) -> Vec<MsgOf<Self>>;
+
+    /// A vote that says `statement`, signed by `node` in the name of `claimed`. None if no single vote says it.
+    fn forge(&self, _node: usize, _claimed: usize, _statement: &Statement) -> Option<MsgOf<Self>> {
+        None
+    }
+
+    /// Which statements the gate has to keep apart.
+    fn gate(&self) -> GateRules {
+        GateRules::default()
+    }
+
+    /// Whether values are built on others that are not applied yet.
+    fn pipelined(&self) -> bool {
+        false
+    }
+
+    /// Least time between two values.
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    /// Whether a node that has said its second vote stays bound to that value until a quorum releases it.
+    fn locks(&self) -> bool {
+        false
+    }
+
+    /// Whether breaking an invariant is a known fault of the protocol that the engine reproduces. `importing` tells
+    /// that only somebody who imports decided values is hurt.
+    fn is_known_fault(&self, _invariant: &str, _importing: bool) -> bool {
+        false
+    }
+
+    /// The longest time between two decisions that the engine promises once nothing goes wrong any more (I10); none if
+    /// it promises nothing.
+    fn bound(&self) -> Option<Duration> {
+        None
+    }
 }

@@ -7,26 +7,30 @@
 //! | World | |
 //! |---|---|
 //! | nodes | engine, gate and log as in production, on disks that forget what was not synced |
-//! | time | nanoseconds on one queue; each node has its own clock with offset and drift |
-//! | network | loss, duplicates, delays, partitions, until it settles; bounded delays afterwards |
-//! | crashes | at any effect; the disk keeps all, nothing or part of what was not synced |
-//! | hostile nodes | the engine without a gate, its messages changed on the way out |
-//! | chain | values with invalid ones among them; decided blocks spread and are fetched by who is behind |
+//! | time | nanoseconds on one queue; each node has its own clocks with offset, drift and jumps |
+//! | network | loss, duplicates, damage, delays of three shapes, bandwidth, parts, one-way links, slow nodes, until it settles; bounded delays afterwards |
+//! | crashes | at any effect and while the log is written; the disk keeps all, nothing or part of what was not synced; lost and older logs are tried and must be refused |
+//! | hostile nodes | the engine without a gate, its messages changed on the way out, forged, repeated, withheld; two copies with one key |
+//! | chain | values with invalid and early ones among them, slow builds and checks, failing applies, changing validators; decided blocks spread and are fetched by who is behind |
 //!
 //! | Invariant | Statement |
 //! |---|---|
 //! | I1 | nobody honest, importers included, accepts two values at one height |
-//! | I2 | decided values are valid |
+//! | I2 | decided values are valid and were accepted by the application of an honest node |
 //! | I3 | heights are decided in order, each on its parent |
 //! | I4 | no honest key says two things in one view and step, over all its lives |
-//! | I5 | nothing is said before it is durable |
+//! | I5 | whatever was said is on the disk after a crash |
 //! | I6 | every decision carries a proof that stands alone |
-//! | I7 | the round of a lock does not fall |
+//! | I7 | the round of a lock does not fall, not across restarts either |
+//! | I8 | no honest key finalizes and gives up one view |
 //! | I9 | what is kept for later is bounded |
-//! | I10 | after the network has settled, heights are decided within bounds |
-//! | I11 | no evidence names an honest key |
-//! | I12 | a node restarted with its log comes back |
+//! | I10 | after everything has settled, heights are decided within the engine's bound |
+//! | I11 | evidence proves what it says and never names an honest key |
+//! | I12 | a node restarted with its log comes back, without it it is refused |
 //! | I13 | the same run twice gives the same digest |
+//! | I14 | what honest nodes send decodes to itself |
+//!
+//! What a protocol is known not to promise ([`Lab::is_known_fault`]) is reported apart.
 //!
 //! Source: chapter 50, sections 6.1 and 6.2.
 
@@ -37,16 +41,22 @@ pub mod justified;
 mod lab;
 mod network;
 mod node;
+mod profiles;
 mod random;
+mod replay;
 mod report;
 mod shrink;
+pub mod simplex;
+pub mod value;
 mod world;
 
 use std::sync::Arc;
 
-pub use faults::{Byzantine, Faults};
+pub use faults::{Byzantine, Delays, Faults};
 pub use lab::{CertOf, Lab, MsgOf, PeerOf, ValueOf};
+pub use profiles::{PROFILES, Profile};
 pub use random::{Concern, Stream};
+pub use replay::BadReplay;
 pub use report::{Metrics, Report, Violation};
 pub use shrink::shrink;
 pub use world::Run;

@@ -1,6 +1,9 @@
 //! One node of a run: engine, gate, disks, clock, chain.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use core::time::Duration;
 
@@ -9,9 +12,9 @@ use super::{
     lab::{CertOf, MsgOf, ValueOf},
 };
 use crate::{
-    gate::{Gate, GateOptions, GateRules, records},
-    types::{Domain, Effects, Engine, Floor, Lsn, Model, SignError, Signer, Time, TimerId},
-    wal::{Identity, Kept, MemoryDisk},
+    gate::{Gate, GateOptions, records},
+    types::{Domain, Effects, Engine, Floor, Height, Lsn, Model, SignError, Signer, Slot, Statement, Time, TimerId},
+    wal::{Identity, Kept, Log, MemoryDisk},
 };
 
 /// Signs for a node of a lab.
@@ -37,55 +40,69 @@ type Running<L> = (
 );
 
 pub(super) struct Node<L: Lab> {
-    pub(super) index: usize,
+    /// Which validator it is; twins share one.
+    pub(super) key: usize,
     pub(super) byzantine: Option<Byzantine>,
     pub(super) engine: Option<Running<L>>,
     pub(super) gate: Option<Gate<LabSigner<L>, MemoryDisk>>,
     pub(super) disk: MemoryDisk,
     anchor: MemoryDisk,
+    /// The disk as it was at an earlier start.
+    older: Option<MemoryDisk>,
     /// Counts starts; what was asked in an earlier life gets no answer.
     pub(super) life: u32,
     /// Dies after so many effects, keeps that of its disk, stays down that long.
     pub(super) doom: Option<(u32, Kept, Duration)>,
     /// What is applied; never lost.
     pub(super) chain: Vec<(ValueOf<L>, CertOf<L>)>,
+    /// Highest height decided, applied or not.
+    pub(super) decided: Height,
     pub(super) applied_at: Time,
+    /// The gate says nothing at and below this any more.
+    pub(super) said_below: Slot,
     timers: BTreeMap<TimerId, u64>,
     timers_set: u64,
     offset: u64,
     drift: i64,
+    /// How far the calendar clock is ahead, in nanoseconds.
+    pub(super) wall: i64,
 }
 
 impl<L: Lab> Node<L> {
-    pub(super) fn new(index: usize, byzantine: Option<Byzantine>, faults: &Faults, clocks: &mut Stream) -> Self {
-        let offset = clocks.below(faults.clock_offset.as_nanos() as u64 + 1);
-        let drift = clocks.below(2 * faults.clock_drift + 1) as i64 - faults.clock_drift as i64;
+    pub(super) fn new(key: usize, byzantine: Option<Byzantine>, faults: &Faults, clocks: &mut Stream) -> Self {
+        let largest = faults.clock_offset.as_nanos() as u64;
+        let drift = u64::from(faults.clock_drift);
+        let offset = clocks.below(largest + 1);
+        let drift = clocks.below(2 * drift + 1) as i64 - drift as i64;
+        let wall = clocks.below(2 * largest + 1) as i64 - largest as i64;
         Self {
-            index,
+            key,
             byzantine,
             engine: None,
             gate: None,
             disk: MemoryDisk::new(),
             anchor: MemoryDisk::new(),
+            older: None,
             life: 0,
             doom: None,
             chain: Vec::new(),
+            decided: Height::ZERO,
             applied_at: Time::ZERO,
+            said_below: Slot::ZERO,
             timers: BTreeMap::new(),
             timers_set: 0,
             offset,
             drift,
+            wall,
         }
     }
 
+    fn identity<E: Engine<L::Model>>(&self) -> Identity {
+        Identity { chain_id: 1, key: vec![self.key as u8], engine: E::NAME.to_owned() }
+    }
+
     /// Opens gate and engine; byzantine and ungated nodes have neither log nor memory.
-    pub(super) fn open<E>(
-        &mut self,
-        signer: LabSigner<L>,
-        config: E::Config,
-        floor: Floor<L::Model>,
-        gate: Option<GateRules>,
-    ) -> Result<(), String>
+    pub(super) fn open<E>(&mut self, lab: &Arc<L>, floor: Floor<L::Model>, gated: bool) -> Result<(), String>
     where
         E: Engine<L::Model>,
         L: Lab<Engine = E>,
@@ -94,18 +111,44 @@ impl<L: Lab> Node<L> {
         self.timers.clear();
         let mut log = Vec::new();
         let mut next = Lsn::new(1);
-        if let Some(rules) = gate {
-            let identity = Identity { chain_id: 1, key: vec![self.index as u8], engine: E::NAME.to_owned() };
-            let options = GateOptions { rules, ..GateOptions::default() };
-            let (gate, entries) = Gate::open(signer, self.disk.clone(), Some(self.anchor.clone()), identity, options)
-                .map_err(|e| e.to_string())?;
+        if gated {
+            let signer = LabSigner { lab: Arc::clone(lab), node: self.key };
+            let options = GateOptions { rules: lab.gate(), ..GateOptions::default() };
+            let (gate, entries) =
+                Gate::open(signer, self.disk.clone(), Some(self.anchor.clone()), self.identity::<E>(), options)
+                    .map_err(|e| e.to_string())?;
             log = records(entries).map_err(|e| e.to_string())?;
             next = gate.next_lsn();
             self.gate = Some(gate);
         }
-        let engine = E::open(config, floor, log).map_err(|e| e.to_string())?;
+        let engine = E::open(lab.config(self.key), floor, log).map_err(|e| e.to_string())?;
         self.engine = Some((engine, Effects::new(next)));
         Ok(())
+    }
+
+    /// Tries a lost and an older log with this key, which has spoken in slot `said`. Returns what was opened and should
+    /// not have been.
+    pub(super) fn try_old_copies(&mut self, lab: &Arc<L>, said: Slot) -> Option<&'static str> {
+        let highest = |disk: &MemoryDisk| {
+            let signer = LabSigner { lab: Arc::clone(lab), node: self.key };
+            let options = GateOptions { rules: lab.gate(), ..GateOptions::default() };
+            let anchor = Some(self.anchor.snapshot());
+            let identity = self.identity::<L::Engine>();
+            Gate::open(signer, disk.snapshot(), anchor, identity, options).map(|(gate, _)| gate.highest_slot())
+        };
+        if highest(&MemoryDisk::new()).is_ok() {
+            return Some("a key without its log was opened");
+        }
+        let wrong = self.older.as_ref().is_some_and(|older| highest(older).is_ok_and(|slot| slot < Some(said)));
+        self.older = Some(self.disk.snapshot());
+        wrong.then_some("an older copy of a log was opened")
+    }
+
+    /// The statements that the disk holds now.
+    pub(super) fn recorded(&self) -> Result<BTreeSet<Statement>, String> {
+        let (_, entries) =
+            Log::open(self.disk.snapshot(), self.identity::<L::Engine>()).map_err(|error| error.to_string())?;
+        Ok(entries.iter().filter_map(crate::gate::statement).collect())
     }
 
     /// Whether the node's time has come; counts one effect.
@@ -120,6 +163,14 @@ impl<L: Lab> Node<L> {
         }
     }
 
+    /// Dies while the log is being written: the bytes are on their way to the disk and not safe.
+    pub(super) fn dies_writing(&mut self) {
+        self.disk.cut_after(1);
+        if let Some(gate) = &mut self.gate {
+            let _cut = gate.commit().is_err();
+        }
+    }
+
     /// Loses everything that is not durable and returns how long it stays down.
     pub(super) fn crash(&mut self) -> Duration {
         let (_, kept, downtime) = self.doom.take().unwrap_or((0, Kept::Nothing, Duration::ZERO));
@@ -128,7 +179,18 @@ impl<L: Lab> Node<L> {
         self.disk = self.disk.crash(kept);
         self.anchor = self.anchor.crash(kept);
         self.life += 1;
+        self.decided = self.height();
         downtime
+    }
+
+    /// The height of the last applied value.
+    pub(super) fn height(&self) -> Height {
+        Height::new(self.chain.len() as u64)
+    }
+
+    /// A jump of the timer clock; it never goes back.
+    pub(super) const fn jump(&mut self, nanos: u64) {
+        self.offset = self.offset.saturating_add(nanos);
     }
 
     pub(super) fn set_timer(&mut self, id: TimerId) -> u64 {

@@ -17,6 +17,22 @@ pub enum Concern {
     Clock = 5,
     /// The application.
     Application = 6,
+    /// One-way links.
+    OneWay = 7,
+    /// Slow nodes.
+    Slow = 8,
+    /// Votes kept from their receivers.
+    Starving = 9,
+    /// Partitions of single views.
+    Split = 10,
+    /// Nodes cut off after a decision.
+    Isolate = 11,
+    /// Damage to messages.
+    Damage = 12,
+    /// Slow and failing work of the application.
+    Work = 13,
+    /// Jumps of clocks.
+    Steps = 14,
 }
 
 /// A stream of random numbers.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Faults, Lab, Report, Run, run};
+use super::{Byzantine, Faults, Lab, Report, Run, faults::Setting, run};
 
 /// A run that still fails in the same way, with fewer heights and faults, and its report. `None` if the run does not
 /// fail.
@@ -27,30 +27,38 @@ pub fn shrink<L: Lab>(lab: &Arc<L>, failing: Run) -> Option<(Run, Report)> {
 /// Runs that lack one thing of this one. Streams are independent, so the rest happens as before.
 fn simpler(run: &Run) -> Vec<Run> {
     let mut candidates = Vec::new();
-    let mut with = |change: &dyn Fn(&mut Faults)| {
+    let mut add = |change: &dyn Fn(&mut Run)| {
         let mut candidate = run.clone();
-        change(&mut candidate.faults);
-        if candidate.faults != run.faults {
+        change(&mut candidate);
+        if candidate != *run {
             candidates.push(candidate);
         }
     };
-    with(&|f| f.drop = 0);
-    with(&|f| f.duplicate = 0);
-    with(&|f| f.delay_wild = f.delay_max);
-    with(&|f| f.isolate_deciders = 0);
-    with(&|f| f.starve_votes = 0);
-    with(&|f| f.clock_offset = core::time::Duration::ZERO);
-    with(&|f| f.clock_drift = 0);
-    with(&|f| f.invalid_values = 0);
-    with(&|f| f.crashes = f.crashes.saturating_sub(1));
-    with(&|f| f.partitions = f.partitions.saturating_sub(1));
-    with(&|f| {
-        f.byzantine.pop();
-    });
-    with(&|f| f.settles_at /= 2);
-    if run.heights > 1 {
-        candidates.push(Run { heights: run.heights / 2, ..run.clone() });
-        candidates.push(Run { heights: run.heights - 1, ..run.clone() });
+    let count = run.faults.clone().settings().len();
+    for index in 0..count {
+        add(&|candidate| copy_usual(&mut candidate.faults, index));
     }
+    for index in 0..run.faults.byzantine.len() {
+        // Nodes keep their places, so what is left out becomes silent first.
+        add(&|candidate| candidate.faults.byzantine[index] = Byzantine::Silent);
+    }
+    add(&|candidate| candidate.faults.byzantine.truncate(candidate.faults.byzantine.len().saturating_sub(1)));
+    add(&|candidate| candidate.faults.crashes = candidate.faults.crashes.saturating_sub(1));
+    add(&|candidate| candidate.faults.partitions = candidate.faults.partitions.saturating_sub(1));
+    add(&|candidate| candidate.faults.settles_at /= 2);
+    add(&|candidate| candidate.heights = (candidate.heights / 2).max(1));
+    add(&|candidate| candidate.heights = candidate.heights.saturating_sub(1).max(1));
     candidates
+}
+
+/// Sets one fault to what it is when nothing goes wrong.
+fn copy_usual(faults: &mut Faults, index: usize) {
+    let mut usual = Faults::none();
+    let text = usual.settings().get(index).map(|(_, setting)| setting.text());
+    if let (Some(text), Some((_, setting))) = (text, faults.settings().get_mut(index)) {
+        // Without the time in which it happens, no fault happens; that is tried in halves.
+        if !matches!(setting, Setting::Span(_)) || text != "0" {
+            let _known = setting.set(&text);
+        }
+    }
 }

@@ -46,7 +46,7 @@ impl fmt::Display for Step {
 }
 
 /// What a key is about to say. The [`Gate`](crate::gate::Gate) allows one statement per view and step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Statement {
     /// What it is about.
     pub view: View,

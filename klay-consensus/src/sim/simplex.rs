@@ -1,0 +1,243 @@
+//! Simplex in the lab.
+
+use std::sync::Arc;
+
+use core::time::Duration;
+
+use alloy_primitives::{Address, B256};
+use klay_core::crypto::keccak256;
+
+use super::{
+    Byzantine, Faults, Lab, Stream,
+    value::{LabValue, MockAuthors, Turns, mock_sign},
+};
+use crate::{
+    gate::GateRules,
+    istanbul::{
+        CommittedSeals, HeaderValue as _, Klaytn,
+        seal::{Authors as _, Seal},
+    },
+    simplex::{
+        Delta, Kind, SignedVote, Simplex, SimplexCodec, SimplexConfig, SimplexMessage, Vote, final_digest, proposed_in,
+    },
+    types::{Codec, Engine, Evidence, Height, Limits, Misbehaviour, Slot, Statement, Step, Timeouts, Value, View, quorum},
+};
+
+/// Simplex with one policy of timeouts.
+#[derive(Debug, Clone)]
+pub struct SimplexLab {
+    turns: Turns,
+    delta: Delta,
+    timeouts: Arc<dyn Timeouts>,
+    pipelined: bool,
+}
+
+impl SimplexLab {
+    /// `n` validators.
+    pub fn new(n: usize) -> Self {
+        let delta = Delta { base: Duration::from_millis(400), cap: Duration::from_secs(2) };
+        Self { turns: Turns::new(n), delta, timeouts: Arc::new(delta), pipelined: true }
+    }
+
+    /// The same with values built on applied ones only.
+    #[must_use]
+    pub const fn in_sequence(mut self) -> Self {
+        self.pipelined = false;
+        self
+    }
+
+    /// The same with other spans; the promised bound stays.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Arc<dyn Timeouts>) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    fn vote(&self, node: usize, claimed: usize, kind: Kind, view: Slot, id: B256) -> SignedVote {
+        let vote = Vote { kind, view, id };
+        let signature = mock_sign(self.peer(node), vote.digest(B256::ZERO).0);
+        SignedVote { vote, from: self.peer(claimed), signature, ancestors: Vec::new() }
+    }
+
+    fn other(&self, node: usize, msg: &SimplexMessage<LabValue>, random: &mut Stream) -> SimplexMessage<LabValue> {
+        let id = keccak256(random.next_u64().to_be_bytes());
+        match msg {
+            SimplexMessage::Proposal { signed, value, parent, nullified } => {
+                let mut extra = value.header().extra.to_vec();
+                let other = LabValue::new(value.height(), value.parent(), random.next_u64(), true);
+                extra.truncate(other.header().extra.len().max(32));
+                let value = other.with_extra(extra.into());
+                let signed = self.vote(node, node, Kind::Proposal, signed.vote.view, value.id());
+                SimplexMessage::Proposal { signed, value, parent: parent.clone(), nullified: nullified.clone() }
+            }
+            SimplexMessage::Vote(signed) => {
+                let kind = match signed.vote.kind {
+                    Kind::Nullify => return SimplexMessage::Vote(self.vote(node, node, Kind::Finalize, signed.vote.view, id)),
+                    kind => kind,
+                };
+                SimplexMessage::Vote(self.vote(node, node, kind, signed.vote.view, id))
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+impl Lab for SimplexLab {
+    type Model = Klaytn<LabValue>;
+    type Engine = Simplex<LabValue>;
+
+    fn nodes(&self) -> usize {
+        self.turns.validators.len()
+    }
+
+    fn peer(&self, node: usize) -> Address {
+        self.turns.validators.get(node).copied().unwrap_or_default()
+    }
+
+    fn config(&self, node: usize) -> <Simplex<LabValue> as Engine<Klaytn<LabValue>>>::Config {
+        SimplexConfig {
+            timeouts: Arc::clone(&self.timeouts),
+            authors: Arc::new(MockAuthors),
+            epoch: self.turns.epoch(),
+            pipelined: self.pipelined,
+            ..SimplexConfig::new(self.peer(node), Arc::new(self.turns.clone()), B256::ZERO)
+        }
+    }
+
+    fn tuned(&self, faults: &Faults) -> Option<Self> {
+        self.turns.tuned(faults).map(|turns| Self { turns, ..self.clone() })
+    }
+
+    fn genesis(&self) -> B256 {
+        B256::ZERO
+    }
+
+    fn value(&self, _node: usize, height: Height, parent: B256, salt: u64, valid: bool) -> LabValue {
+        LabValue::new(height, parent, salt, valid)
+    }
+
+    fn is_valid(&self, value: &LabValue) -> bool {
+        value.is_valid()
+    }
+
+    fn sign(&self, node: usize, digest: [u8; 32]) -> Seal {
+        mock_sign(self.peer(node), digest)
+    }
+
+    /// Written apart from the engine's own check.
+    fn accepts(&self, value: &LabValue, cert: &CommittedSeals) -> bool {
+        proposed_in(value.header()).is_some_and(|view| {
+            let digest = final_digest(value.id(), view.saturating_add(cert.round.get()));
+            self.turns.accepts(value, cert, digest, quorum::live)
+        })
+    }
+
+    /// Views passed over since the value before, and until the decision.
+    fn round(&self, value: &LabValue, parent: Option<&LabValue>, cert: &CommittedSeals) -> u64 {
+        let view = |value: &LabValue| proposed_in(value.header()).unwrap_or_default().get();
+        let before = parent.map_or(view(value) & !0xffff_ffff, view);
+        let passed = view(value).saturating_sub(before).saturating_sub(1);
+        // The first view of an epoch lies far above the last one of the epoch before.
+        if passed > 1 << 31 { cert.round.get() } else { passed + cert.round.get() }
+    }
+
+    fn claim(&self, msg: &SimplexMessage<LabValue>) -> Option<(Address, Statement)> {
+        msg.vote().map(|signed| (signed.from, signed.vote.statement(signed.vote.id)))
+    }
+
+    fn describe(&self, msg: &SimplexMessage<LabValue>) -> (&'static str, usize) {
+        let certificate = |seals: usize| 50 + seals * 67;
+        match msg {
+            SimplexMessage::Proposal { value, parent, nullified, .. } => {
+                let certificates = parent.iter().chain(nullified).map(|c| certificate(c.seals.len()));
+                ("proposal", 150 + value.size() + certificates.sum::<usize>())
+            }
+            SimplexMessage::Vote(signed) => {
+                let kind = match signed.vote.kind {
+                    Kind::Proposal | Kind::Notarize => "notarize",
+                    Kind::Nullify => "nullify",
+                    Kind::Finalize => "finalize",
+                };
+                (kind, 135 + signed.ancestors.len() * 102)
+            }
+            SimplexMessage::Certificates(list) => {
+                ("certificates", list.iter().map(|c| certificate(c.seals.len())).sum())
+            }
+            SimplexMessage::Ask { values, .. } => ("ask", 15 + values.len() * 33),
+            SimplexMessage::Value(value) => ("value", value.size()),
+        }
+    }
+
+    fn codec(&self) -> &dyn Codec<Klaytn<LabValue>, Msg = SimplexMessage<LabValue>> {
+        &SimplexCodec
+    }
+
+    fn proves(&self, evidence: &Evidence<Address>) -> bool {
+        let Ok(proof) = Simplex::<LabValue>::read_proof(evidence, Limits::default()) else { return false };
+        let by_offender = |signed: &SignedVote| {
+            let signer = MockAuthors.author(signed.vote.digest(B256::ZERO), &signed.signature);
+            signed.from == evidence.offender && signer == Some(evidence.offender)
+        };
+        let [a, b] = &proof[..] else { return false };
+        let (x, y) = (a.vote, b.vote);
+        let contradict = match evidence.kind {
+            Misbehaviour::FinalizeAndSkip => x.kind != y.kind,
+            _ => x.kind == y.kind && x.id != y.id,
+        };
+        contradict && x.view == y.view && by_offender(a) && by_offender(b)
+    }
+
+    fn corrupt(
+        &self,
+        node: usize,
+        how: Byzantine,
+        to: usize,
+        msg: &SimplexMessage<LabValue>,
+        random: &mut Stream,
+    ) -> Vec<SimplexMessage<LabValue>> {
+        match (how, msg) {
+            (Byzantine::Equivocate, _) if to.is_multiple_of(2) => vec![self.other(node, msg, random)],
+            (Byzantine::DoubleVote, _) => vec![msg.clone(), self.other(node, msg, random)],
+            (Byzantine::BadSeal, SimplexMessage::Vote(signed)) if signed.vote.kind == Kind::Finalize => {
+                vec![SimplexMessage::Vote(SignedVote { signature: [7; 65], ..signed.clone() })]
+            }
+            (Byzantine::FarAhead, _) => {
+                let vote = self.vote(node, node, Kind::Nullify, Slot::new(random.below(1 << 32)), B256::ZERO);
+                vec![msg.clone(), SimplexMessage::Vote(vote)]
+            }
+            _ => vec![msg.clone()],
+        }
+    }
+
+    fn forge(&self, node: usize, claimed: usize, statement: &Statement) -> Option<SimplexMessage<LabValue>> {
+        let View { slot, round } = statement.view;
+        let view = slot.saturating_add(round.get());
+        let id = B256::from(statement.id.unwrap_or_default());
+        let kind = match statement.step {
+            Step::Proposal => return None,
+            Step::Vote1 => Kind::Notarize,
+            Step::Vote2 => Kind::Finalize,
+            Step::Skip => Kind::Nullify,
+        };
+        Some(SimplexMessage::Vote(self.vote(node, claimed, kind, view, id)))
+    }
+
+    fn gate(&self) -> GateRules {
+        GateRules { exclusive_skip: true }
+    }
+
+    fn pipelined(&self) -> bool {
+        self.pipelined
+    }
+
+    fn period(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// At most F leaders in a row fail, each costs 3Δ and one to meet; then three delays. What was lost before is
+    /// repeated within 2Δ, and that may take two turns.
+    fn bound(&self) -> Option<Duration> {
+        let delta = self.delta.cap;
+        Some(delta.saturating_mul(4 * (self.turns.tolerated() + 1) + 3 + 4))
+    }
+}

@@ -1,0 +1,199 @@
+//! What the labs of this crate decide about, and who decides.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes};
+use klay_core::{
+    DecodeError,
+    block::Header,
+    codec::{Reader, put_bytes, put_list_header, put_u64},
+    crypto::keccak256,
+};
+
+use super::Faults;
+use crate::{
+    istanbul::{
+        CommittedSeals, HeaderValue, Klaytn, WireValue,
+        seal::{self, Authors, Seal},
+    },
+    types::{Committee, Committees, Height, NotYet, Round, Value, quorum},
+    valset::AddressSet,
+};
+
+/// A value of the lab: a header whose name is the hash of a few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabValue {
+    header: Arc<Header>,
+    id: B256,
+    valid: bool,
+}
+
+impl LabValue {
+    /// A value on `parent`.
+    pub fn new(height: Height, parent: B256, salt: u64, valid: bool) -> Self {
+        let mut words = [0; 41];
+        words[..32].copy_from_slice(parent.as_slice());
+        words[32..40].copy_from_slice(&salt.to_be_bytes());
+        words[40] = u8::from(valid);
+        // Sealed from the start: who proposes is said by the message.
+        Self::with(height, parent, keccak256(words), valid, seal::new_extra(b"", Vec::new()))
+    }
+
+    fn with(height: Height, parent: B256, id: B256, valid: bool, extra: Bytes) -> Self {
+        let header = Header { number: height.get(), parent_hash: parent, extra, ..Header::default() };
+        Self { header: Arc::new(header), id, valid }
+    }
+
+    /// Whether the application accepts it.
+    pub const fn is_valid(&self) -> bool {
+        self.valid
+    }
+}
+
+impl Value for LabValue {
+    type Id = B256;
+
+    fn id(&self) -> B256 {
+        self.id
+    }
+
+    fn parent(&self) -> B256 {
+        self.header.parent_hash
+    }
+
+    fn height(&self) -> Height {
+        Height::new(self.header.number)
+    }
+
+    fn size(&self) -> usize {
+        600
+    }
+}
+
+impl HeaderValue for LabValue {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn with_extra(mut self, extra: Bytes) -> Self {
+        Arc::make_mut(&mut self.header).extra = extra;
+        self
+    }
+
+    fn content_id(&self) -> B256 {
+        self.id
+    }
+
+    fn is_sealed(&self) -> bool {
+        true
+    }
+}
+
+impl WireValue for LabValue {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut content = Vec::with_capacity(160);
+        put_bytes(self.id.as_slice(), &mut content);
+        put_bytes(self.header.parent_hash.as_slice(), &mut content);
+        put_u64(self.header.number, &mut content);
+        put_u64(self.valid.into(), &mut content);
+        put_bytes(&self.header.extra, &mut content);
+        put_list_header(content.len(), out);
+        out.extend_from_slice(&content);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut list = reader.list("value")?;
+        let (id, parent) = (list.hash("value.id")?, list.hash("value.parent")?);
+        let (height, valid) = (Height::new(list.u64("value.height")?), list.bool("value.valid")?);
+        let extra = Bytes::copy_from_slice(list.bytes("value.extra")?);
+        list.end("value")?;
+        Ok(Self::with(height, parent, id, valid, extra))
+    }
+}
+
+/// Validators that propose in turn or by lot, one of them left out in each stretch of heights if the set changes.
+#[derive(Debug, Clone)]
+pub struct Turns {
+    pub(super) validators: Vec<Address>,
+    every: u64,
+    lot: u64,
+}
+
+impl Turns {
+    /// `n` validators for ever.
+    pub fn new(n: usize) -> Self {
+        let addresses = (0..n as u64).map(|i| Address::from_word(keccak256(i.to_be_bytes())));
+        Self { validators: addresses.collect::<AddressSet>().into_vec(), every: 0, lot: 0 }
+    }
+
+    /// What a run wants of the set; none if it is as it is.
+    pub(super) fn tuned(&self, faults: &Faults) -> Option<Self> {
+        let (every, lot) = (u64::from(faults.set_change), u64::from(faults.leaders));
+        ((every, lot) != (self.every, self.lot)).then(|| Self { every, lot, ..self.clone() })
+    }
+
+    /// Heights with one set; all if it never changes.
+    pub(super) const fn epoch(&self) -> u64 {
+        if self.every == 0 { u64::MAX } else { self.every }
+    }
+
+    /// Who votes at a height.
+    pub fn members(&self, height: Height) -> Vec<Address> {
+        let Some(epoch) = height.get().saturating_sub(1).checked_div(self.every) else {
+            return self.validators.clone();
+        };
+        let absent = epoch.checked_rem(self.validators.len() as u64).unwrap_or_default() as usize;
+        let present = self.validators.iter().enumerate().filter(|(i, _)| *i != absent);
+        present.map(|(_, address)| *address).collect()
+    }
+
+    /// Whether `cert` holds at least `needed(members)` distinct seals of members, and nothing else.
+    pub(super) fn accepts(&self, value: &LabValue, cert: &CommittedSeals, digest: B256, needed: fn(u32) -> u32) -> bool {
+        let members = self.members(value.height());
+        let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
+        signers.sort_unstable();
+        signers.dedup();
+        let known = |signer: &Option<Address>| signer.is_some_and(|a| members.contains(&a));
+        let needed = needed(u32::try_from(members.len()).unwrap_or(u32::MAX)) as usize;
+        signers.len() == cert.seals.len() && signers.len() >= needed && signers.iter().all(known)
+    }
+
+    /// Members that may fail.
+    pub(super) fn tolerated(&self) -> u32 {
+        quorum::tolerated(u32::try_from(self.validators.len()).unwrap_or(u32::MAX))
+    }
+}
+
+impl Committees<Klaytn<LabValue>> for Turns {
+    fn at(&self, height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
+        let members = self.members(height);
+        let turn = if self.lot == 0 {
+            height.get().saturating_sub(1).saturating_add(round.get())
+        } else {
+            let words = [self.lot, height.get(), round.get()].map(u64::to_be_bytes).concat();
+            u64::from_be_bytes(*keccak256(words).first_chunk().ok_or(NotYet(height))?)
+        };
+        let turn = turn.checked_rem(members.len() as u64).ok_or(NotYet(height))?;
+        let proposer = *members.get(turn as usize).ok_or(NotYet(height))?;
+        Ok(Arc::new(Committee::new(members, proposer)))
+    }
+}
+
+/// Signatures of the lab: the signer's name and a fingerprint. Nobody but the lab itself makes them.
+#[derive(Debug, Clone, Copy)]
+pub struct MockAuthors;
+
+/// The mock signature of `who`.
+pub fn mock_sign(who: Address, digest: [u8; 32]) -> Seal {
+    let mut seal = [0; 65];
+    seal[..20].copy_from_slice(who.as_slice());
+    seal[20..52].copy_from_slice(&digest);
+    seal
+}
+
+impl Authors for MockAuthors {
+    fn author(&self, digest: B256, seal: &Seal) -> Option<Address> {
+        let whole = seal[20..52] == digest[..] && seal[52..] == [0; 13];
+        whole.then(|| Address::from_slice(&seal[..20]))
+    }
+}

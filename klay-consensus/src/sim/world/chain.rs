@@ -1,0 +1,146 @@
+//! The chain of each node: deciding, applying, importing, fetching.
+
+use core::time::Duration;
+
+use crate::types::{ApplyError, Height, Input, Value};
+
+use super::{Event, Lab, WORK, World};
+use crate::sim::lab::{CertOf, ValueOf};
+
+/// How a violation begins that hurts only who imports.
+pub(super) const IMPORTED: &str = "imported: ";
+
+impl<L: Lab> World<L> {
+    pub(super) fn decide(&mut self, node: usize, value: ValueOf<L>, cert: CertOf<L>) {
+        let life = self.nodes[node].life;
+        if self.is_honest(node) {
+            if value.height().get() > self.metrics.heights {
+                self.links.decided(self.now, node);
+            }
+            if !self.lab.accepts(&value, &cert) {
+                self.violated("I6", node, "the proof of a decision does not hold");
+            }
+            if !self.lab.is_valid(&value) {
+                self.violated("I2", node, "an invalid value was decided");
+            }
+            self.invariants.decide(self.now, node, value.id());
+            self.invariants.accept(self.now, node, value.height(), value.id(), "");
+            let last = self.nodes[node].decided.max(self.nodes[node].height());
+            if value.height() > last.saturating_add(1) {
+                self.violated("I3", node, "a decision out of order");
+            }
+            if let Some(made) = self.made.get(&value.id()) {
+                self.metrics.deciding += self.now.since(made.at);
+                self.metrics.decisions += 1;
+            }
+        }
+        self.nodes[node].decided = self.nodes[node].decided.max(value.height());
+        self.at(WORK, Event::Apply { node, life, value, cert });
+    }
+
+    pub(super) fn apply(&mut self, node: usize, value: ValueOf<L>, cert: CertOf<L>) {
+        let id = value.id();
+        let floor = self.floor(node);
+        let fits = value.parent() == floor.id;
+        let fails = self.work.chance(self.run.faults.apply_failures) && !self.settled();
+        // A value whose parent failed cannot be applied either; one that came by another way is applied already.
+        if fits && fails || !fits && value.height() > floor.height {
+            return self.feed(node, Input::Applied { id, result: Err(ApplyError::Storage) });
+        }
+        if fits {
+            self.extend(node, value.clone(), cert.clone(), "");
+        }
+        self.feed(node, Input::Applied { id, result: Ok(()) });
+        if fits {
+            self.move_head(node);
+            self.tell(node, &value, &cert);
+        }
+    }
+
+    fn extend(&mut self, node: usize, value: ValueOf<L>, cert: CertOf<L>, how: &str) {
+        if self.is_honest(node) {
+            self.invariants.accept(self.now, node, value.height(), value.id(), how);
+            self.count_decision(node, &value, &cert);
+        }
+        let id = value.id();
+        let word = id.as_ref().first_chunk::<8>().map_or(0, |w| u64::from_le_bytes(*w));
+        self.mix(&[value.height().get(), word]);
+        self.nodes[node].applied_at = self.now;
+        self.nodes[node].chain.push((value, cert));
+    }
+
+    fn count_decision(&mut self, node: usize, value: &ValueOf<L>, cert: &CertOf<L>) {
+        if value.height().get() <= self.metrics.heights {
+            return;
+        }
+        self.metrics.heights = value.height().get();
+        let parent = self.nodes[node].chain.last().map(|(parent, _)| parent);
+        let round = self.lab.round(value, parent, cert);
+        self.metrics.rounds += round;
+        self.metrics.max_round = self.metrics.max_round.max(round);
+        if self.now >= self.calm {
+            let since = self.now.since(self.last_decision.max(self.calm));
+            self.metrics.recovery.get_or_insert(since);
+            self.metrics.longest_gap = self.metrics.longest_gap.max(since);
+            if let Some(bound) = self.lab.bound().filter(|bound| since > *bound) {
+                self.violated("I10", node, format!("{since:?} without a decision where {bound:?} are promised"));
+            }
+        }
+        self.last_decision = self.now;
+    }
+
+    fn move_head(&mut self, node: usize) {
+        let floor = self.floor(node);
+        self.feed(node, Input::Head { floor });
+    }
+
+    pub(super) fn tell(&mut self, node: usize, value: &ValueOf<L>, cert: &CertOf<L>) {
+        for to in (0..self.nodes.len()).filter(|to| *to != node) {
+            for at in self.links.arrivals(self.now, node, to, value.size()).into_iter().flatten() {
+                let (value, cert) = (value.clone(), cert.clone());
+                self.schedule(at, Event::Block { to, from: node, value, cert });
+            }
+        }
+    }
+
+    pub(super) fn announce(&mut self, node: usize) {
+        if let Some((value, cert)) = self.nodes[node].chain.last().cloned() {
+            self.tell(node, &value, &cert);
+        }
+    }
+
+    /// A decided block from somebody else: what an importer accepts.
+    pub(super) fn block(&mut self, to: usize, from: usize, value: ValueOf<L>, cert: CertOf<L>) {
+        if self.nodes[to].engine.is_none() || !self.lab.accepts(&value, &cert) {
+            return;
+        }
+        let floor = self.floor(to);
+        if value.height() > floor.next_height() {
+            for at in self.links.arrivals(self.now, to, from, 0).into_iter().flatten() {
+                self.schedule(at, Event::Fetch { to: from, from: to, height: floor.next_height() });
+            }
+        } else if value.height() == floor.next_height() {
+            if value.parent() == floor.id {
+                self.extend(to, value, cert, IMPORTED);
+                self.move_head(to);
+            } else if self.is_honest(to) {
+                self.violated("I1", to, format!("{IMPORTED}a decided value on another parent"));
+            }
+        } else if self.is_honest(to) {
+            self.invariants.accept(self.now, to, value.height(), value.id(), IMPORTED);
+        }
+    }
+
+    pub(super) fn answer_fetch(&mut self, to: usize, from: usize, height: Height) {
+        if self.nodes[to].engine.is_none() {
+            return;
+        }
+        let first = usize::try_from(height.get().saturating_sub(1)).unwrap_or(usize::MAX);
+        let blocks: Vec<_> = self.nodes[to].chain.iter().skip(first).take(16).cloned().collect();
+        let Some(mut at) = self.links.arrivals(self.now, to, from, 0)[0] else { return };
+        for (value, cert) in blocks {
+            at = at.after(Duration::from_nanos(1));
+            self.schedule(at, Event::Block { to: from, from: to, value, cert });
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Simplex: two message delays to the next block, three to a final one.
+//!
+//! Time is cut into views, each with a leader. A view ends with a certificate: a quorum has notarized the leader's
+//! value, or a quorum has given up on it. Either one leads everybody who hears it into the next view, so there is no
+//! message for changing views and nothing to lock. What was notarized may be built upon at once; whoever has not given
+//! up on a view then says that its value is final.
+//!
+//! | Id | Rule |
+//! |---|---|
+//! | SX-1 | the leader of a view extends the notarized value of the highest view from which every view since is nullified |
+//! | SX-2 | the first valid proposal of a view is answered by one notarize vote |
+//! | SX-3 | a quorum of notarize votes leads into the next view; who has not nullified the view says finalize |
+//! | SX-4 | no proposal within 2Δ, no certificate within 3Δ, or an invalid proposal: nullify, never after finalize |
+//! | SX-5 | a quorum of nullify votes leads into the next view |
+//! | SX-6 | a quorum of finalize votes makes a value and its ancestors final |
+//! | SX-7 | certificates stand alone: who hears one of a later view follows |
+//! | SX-8 | what is missing below is asked for, from whoever knows of it, then from one after the other |
+//! | SX-9 | while a view lasts, its votes and the certificate that led into it are sent again |
+//! | SX-10 | after a restart nothing is proposed, notarized or finalized in the last view entered |
+//! | SX-11 | heights are cut into epochs with one set of validators each; the last value of an epoch is proposed again until it is final, and nothing is built on it before |
+//!
+//! # Why no two values of one height become final
+//! An honest node notarizes one value a view, so two quorums, which share an honest node, never notarize two values of
+//! one view. A value final in view v has a quorum that has not nullified v, so v is never nullified; every later proposal
+//! needs v notarized below it or nullified, hence extends that value.
+//!
+//! # Proofs that a header can carry
+//! A finalize vote signs, in words that fit a Klaytn header, the value and each ancestor that is not proven final. So
+//! every decided header gets a quorum of committed seals of its own, see [`decision_holds`].
+//!
+//! For own chains. An application must be able to build on values that it has checked and not applied yet; one that
+//! cannot sets [`SimplexConfig::pipelined`] to false and pays one more delay per block.
+//!
+//! Source: chapter 50, section 5.6 (b); Chan and Pass, Simplex Consensus (eprint 2023/463).
+
+mod config;
+mod message;
+mod proof;
+mod record;
+mod speech;
+mod sync;
+mod tree;
+mod views;
+mod votes;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use alloy_primitives::{Address, B256};
+
+pub use config::{Delta, SimplexConfig};
+pub use message::{Certificate, Kind, SignedVote, SimplexCodec, SimplexMessage, Vote, final_digest};
+pub use proof::{certificate_holds, decision_holds, proposed_in};
+pub use record::SimplexRecord;
+
+use self::{
+    speech::Finalizing,
+    tree::{Missing, Place, Tree},
+    views::{EPOCH_BITS, Session},
+};
+use crate::{
+    istanbul::{
+        Klaytn, WireValue,
+        seal::{self, Seal},
+    },
+    types::{
+        Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input, Limits, Lsn,
+        Misbehaviour, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate, Verdict,
+        View,
+    },
+};
+
+const LEADER_TIMER: TimerId = TimerId::new(1);
+const PROGRESS_TIMER: TimerId = TimerId::new(2);
+const REPEAT_TIMER: TimerId = TimerId::new(3);
+const PROPOSE_TIMER: TimerId = TimerId::new(4);
+const RETRY_TIMER: TimerId = TimerId::new(5);
+const ASK_TIMER: TimerId = TimerId::new(6);
+const REPROPOSE_TIMER: TimerId = TimerId::new(7);
+
+/// Views ahead of ours whose votes are kept.
+const AHEAD: u64 = 16;
+/// Certificates in one message.
+const CERTIFICATES: usize = 64;
+/// Values asked for at a time.
+const VALUES_ASKED: usize = 4;
+
+type Fx<V> = Effects<Klaytn<V>, SimplexMessage<V>, SimplexRecord>;
+
+/// The time of a step and where its effects go.
+struct Cx<'a, V: WireValue> {
+    now: Time,
+    fx: &'a mut Fx<V>,
+}
+
+impl<V: WireValue> Cx<'_, V> {
+    fn trace(&mut self, rule: &'static str, view: Slot) {
+        self.fx.push(Effect::Trace(rule, Detail { view: Some(View::first(view)), count: None }));
+    }
+
+    fn push(&mut self, effect: Effect<Klaytn<V>, SimplexMessage<V>, SimplexRecord>) {
+        self.fx.push(effect);
+    }
+}
+
+/// The votes of one view, the first one of each sender and kind.
+#[derive(Debug, Default)]
+struct Tally {
+    proposal: Option<SignedVote>,
+    notarize: BTreeMap<Address, SignedVote>,
+    nullify: BTreeMap<Address, SignedVote>,
+    finalize: BTreeMap<Address, SignedVote>,
+    /// Finalize seals by value, ancestors included.
+    seals: BTreeMap<B256, BTreeMap<Address, Seal>>,
+}
+
+/// What waits for a signature.
+#[derive(Debug)]
+enum Unsigned<V> {
+    /// The proposer's seal inside a value.
+    Value { view: Slot, value: V, place: Place },
+    /// A proposal.
+    Proposal { vote: Vote, value: V, place: Place },
+    /// A notarize or nullify vote.
+    Vote(Vote),
+}
+
+/// A proposal that is looked at.
+#[derive(Debug, Clone)]
+struct Candidate<V> {
+    signed: SignedVote,
+    value: V,
+    parent: Option<Certificate>,
+}
+
+/// The engine. See [its rules](crate::simplex).
+#[derive(Debug)]
+pub struct Simplex<V: WireValue> {
+    config: SimplexConfig<V>,
+    floor: Floor<Klaytn<V>>,
+    tree: Tree<V>,
+    /// Highest height handed out as decided.
+    decided: Height,
+    view: Slot,
+    session: Session,
+    committee: Option<Arc<Committee<Address>>>,
+    tallies: BTreeMap<Slot, Tally>,
+    /// The proposal of this view that waits for something it rests on.
+    pending: Option<Candidate<V>>,
+    /// The proposal of this view that the application looks at.
+    checking: Option<Candidate<V>>,
+    /// Values that the application has accepted.
+    checked: BTreeSet<B256>,
+    /// Where a value that is being built belongs.
+    building: Option<Place>,
+    unsigned: BTreeMap<Ticket, Unsigned<V>>,
+    finalizing: Vec<Finalizing>,
+    /// Our votes of this view and the finalize vote of the one before, to be sent again.
+    spoken: Vec<SimplexMessage<V>>,
+    /// Who was answered when.
+    answered: BTreeMap<Address, Time>,
+    /// The last certificate's place in the log.
+    written: Option<Lsn>,
+    /// Whom to ask next.
+    turn: usize,
+    timers: BTreeMap<TimerId, Time>,
+    restored: Option<Slot>,
+    started: bool,
+    stopped: bool,
+}
+
+impl<V: WireValue> Engine<Klaytn<V>> for Simplex<V> {
+    type Msg = SimplexMessage<V>;
+    type Record = SimplexRecord;
+    type Config = SimplexConfig<V>;
+
+    const NAME: &'static str = "simplex";
+    const DELAYS: Delays = Delays { block: 2, finality: 3 };
+
+    fn open(config: SimplexConfig<V>, floor: Floor<Klaytn<V>>, log: Vec<SimplexRecord>) -> Result<Self, Refuse> {
+        config.validate()?;
+        let mut engine = Self::new(config, floor);
+        engine.restore(log);
+        Ok(engine)
+    }
+
+    fn step(&mut self, now: Time, input: Input<Klaytn<V>, SimplexMessage<V>>, fx: &mut Fx<V>) {
+        if self.stopped {
+            return;
+        }
+        let cx = &mut Cx { now, fx };
+        match input {
+            Input::Start => self.start(cx),
+            Input::Message { from, msg, checked } => self.receive(cx, from, msg, checked),
+            Input::Timer(id) => self.timer(cx, id),
+            Input::Built { slot, value } => self.built(cx, slot, value),
+            Input::Verdict { slot, id, verdict } => self.verdict(cx, slot, id, verdict),
+            Input::Signed { ticket, result } => self.signed(cx, ticket, result),
+            Input::Head { floor } => self.head(cx, floor),
+            Input::Sets { .. } => {
+                if self.started && self.committee.is_none() {
+                    self.enter(cx, self.view);
+                }
+            }
+            Input::Peer { peer, up: true } => self.greet(cx, peer),
+            Input::Stop => self.stopped = true,
+            Input::Applied { result: Err(_), .. } => self.hand_out_again(cx),
+            Input::Applied { .. } | Input::Durable(_) | Input::Demand | Input::Peer { up: false, .. } => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.timers.values().min().copied()
+    }
+
+    fn status(&self) -> Status<Klaytn<V>> {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let tally = self.tallies.get(&self.view);
+        let votes = |of: fn(&Tally) -> &BTreeMap<Address, SignedVote>| count(tally.map_or(0, |t| of(t).len()));
+        Status {
+            height: self.decided.saturating_add(1),
+            round: Round::new(self.view.get() & ((1 << EPOCH_BITS) - 1)),
+            state: if self.session.nullified {
+                "nullified"
+            } else if self.session.notarized {
+                "notarized"
+            } else {
+                "new"
+            },
+            waiting: self.session.nullified,
+            proposer: self.committee.as_ref().map(|c| c.proposer),
+            proposal: tally.and_then(|t| t.proposal.as_ref()).map(|signed| signed.vote.id),
+            lock: None,
+            vote1: votes(|t| &t.notarize),
+            vote2: votes(|t| &t.finalize),
+            skips: votes(|t| &t.nullify),
+            backlog: count(self.tree.kept() + self.tallies.len()),
+        }
+    }
+}
+
+impl<V: WireValue> Simplex<V> {
+    fn new(config: SimplexConfig<V>, floor: Floor<Klaytn<V>>) -> Self {
+        let mut engine = Self {
+            tree: Tree::new(floor.height, floor.id),
+            decided: floor.height,
+            view: Slot::ZERO,
+            session: Session::default(),
+            committee: None,
+            tallies: BTreeMap::new(),
+            pending: None,
+            checking: None,
+            checked: BTreeSet::new(),
+            building: None,
+            unsigned: BTreeMap::new(),
+            finalizing: Vec::new(),
+            spoken: Vec::new(),
+            answered: BTreeMap::new(),
+            written: None,
+            turn: 0,
+            timers: BTreeMap::new(),
+            restored: None,
+            started: false,
+            stopped: false,
+            config,
+            floor,
+        };
+        engine.view = engine.first_view(engine.epoch_of(engine.floor.next_height()));
+        engine
+    }
+
+    /// Records of views that the chain has left behind do no harm: certificates stand for themselves.
+    fn restore(&mut self, log: Vec<SimplexRecord>) {
+        for record in log {
+            match record {
+                SimplexRecord::Entered { view } => self.restored = self.restored.max(Some(view)),
+                SimplexRecord::Certified(certificate) => {
+                    if self.is_certificate(&certificate) {
+                        self.tree.add(certificate);
+                    }
+                }
+                SimplexRecord::Value { value, .. } => {
+                    let mut reader = klay_core::codec::Reader::new(&value);
+                    // A value that does not decode any more is asked for again when it is needed.
+                    if let Ok(value) = V::decode(&mut reader) {
+                        self.checked.insert(value.id());
+                        self.tree.add_value(value, Time::ZERO);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_leader(&self) -> bool {
+        self.committee.as_ref().is_some_and(|c| c.proposer == self.config.me)
+    }
+
+    fn is_member(&self) -> bool {
+        self.committee.as_ref().is_some_and(|c| c.is_member(self.config.me))
+    }
+
+    fn set_timer(&mut self, cx: &mut Cx<'_, V>, id: TimerId, at: Time) {
+        self.timers.insert(id, at);
+        cx.push(Effect::SetTimer { id, at });
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_, V>, id: TimerId) {
+        if self.timers.remove(&id).is_some() {
+            cx.push(Effect::Cancel(id));
+        }
+    }
+
+    fn report(&self, cx: &mut Cx<'_, V>, kind: Misbehaviour, proof: [&SignedVote; 2]) {
+        let view = proof[0].vote.view;
+        let encode = |signed: &SignedVote| {
+            // Ancestors have no part in the contradiction.
+            let bare = SignedVote { ancestors: Vec::new(), ..signed.clone() };
+            let mut bytes = Vec::new();
+            SimplexMessage::<V>::Vote(bare).encode(&mut bytes);
+            bytes
+        };
+        cx.push(Effect::Evidence(Evidence {
+            kind,
+            offender: proof[0].from,
+            height: self.height_of_epoch(self.epoch_of_view(view)),
+            view: View::first(view),
+            proof: proof.map(encode).into(),
+        }));
+    }
+
+    /// The signed votes in a piece of evidence.
+    ///
+    /// # Errors
+    /// If a part is not a vote of this engine.
+    pub fn read_proof(evidence: &Evidence<Address>, limits: Limits) -> Result<Vec<SignedVote>, crate::types::Malformed> {
+        let vote = |bytes: &Vec<u8>| match SimplexMessage::<V>::decode(bytes, limits)? {
+            SimplexMessage::Vote(signed) => Ok(signed),
+            _ => Err(crate::types::Malformed::Unknown { what: "part of a proof", code: 0 }),
+        };
+        evidence.proof.iter().map(vote).collect()
+    }
+}

@@ -1,0 +1,74 @@
+//! What stands alone: certificates, decided headers, and where a value keeps its view.
+//!
+//! | Bytes of `extra` | Content |
+//! |---|---|
+//! | 23..30 | the view in which the value was first proposed, big-endian; part of the block hash |
+//! | 31 | how many views later a quorum finalized it or a descendant; 0 nearly always |
+//!
+//! So two views never propose the same new value, and a header carries all that its committed seals were made over.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, B256};
+use klay_core::block::Header;
+
+use super::{Certificate, Kind, Vote, final_digest};
+use crate::{
+    istanbul::{
+        CommittedSeals, HeaderValue,
+        seal::{Authors, Seal},
+    },
+    types::{Committee, Slot},
+};
+
+const VIEW: core::ops::Range<usize> = 23..31;
+
+/// The view in which a value was first proposed; `None` if its `extra` is too short.
+pub fn proposed_in(header: &Header) -> Option<Slot> {
+    let bytes = header.extra.get(VIEW)?.try_into().ok()?;
+    Some(Slot::new(u64::from_be_bytes(bytes)))
+}
+
+/// The value with its view written into it. Changes its name.
+pub(super) fn with_view<V: HeaderValue>(value: V, view: Slot) -> Option<V> {
+    let mut extra = value.header().extra.to_vec();
+    extra.get_mut(VIEW)?.copy_from_slice(&view.get().to_be_bytes());
+    *extra.get_mut(31)? = 0;
+    Some(value.with_extra(extra.into()))
+}
+
+/// Whether `seals` are of a quorum of distinct members over one digest.
+fn is_quorum(digest: B256, seals: &[Seal], committee: &Committee<Address>, authors: &dyn Authors) -> bool {
+    let mut voters = BTreeSet::new();
+    // More seals than members would be work for nothing.
+    seals.len() >= committee.quorum as usize
+        && seals.len() <= committee.members.len()
+        && seals.iter().all(|seal| {
+            authors.author(digest, seal).is_some_and(|who| committee.is_member(who) && voters.insert(who))
+        })
+}
+
+/// Whether a certificate holds in the committee of its view.
+pub fn certificate_holds(
+    certificate: &Certificate,
+    domain: B256,
+    committee: &Committee<Address>,
+    authors: &dyn Authors,
+) -> bool {
+    let Vote { kind, id, .. } = certificate.vote;
+    let sound = kind != Kind::Proposal && (kind == Kind::Nullify) == id.is_zero();
+    sound && is_quorum(certificate.vote.digest(domain), &certificate.seals, committee, authors)
+}
+
+/// Whether `cert` proves that a value is final, in the committee of its views. All that an importing node needs.
+pub fn decision_holds<V: HeaderValue>(
+    value: &V,
+    cert: &CommittedSeals,
+    committee: &Committee<Address>,
+    authors: &dyn Authors,
+) -> bool {
+    proposed_in(value.header()).is_some_and(|view| {
+        let digest = final_digest(value.id(), view.saturating_add(cert.round.get()));
+        is_quorum(digest, &cert.seals, committee, authors)
+    })
+}

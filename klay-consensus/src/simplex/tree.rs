@@ -1,0 +1,280 @@
+//! What is known of the chain above the last applied value: values, and certificates by view.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+
+use super::{Certificate, Kind, proof::proposed_in};
+use crate::{
+    istanbul::WireValue,
+    types::{Height, Slot, Time},
+};
+
+/// Values kept above the last applied one.
+const VALUES: usize = 256;
+/// Views above the last applied value whose certificates are kept.
+const VIEWS: usize = 4096;
+/// Proofs of final values that are kept for others.
+const FINALS: usize = 64;
+
+/// A value, and since when it is known.
+#[derive(Debug, Clone)]
+pub(super) struct Known<V> {
+    pub(super) value: V,
+    pub(super) since: Time,
+}
+
+/// Where a new value may be put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// What it follows; none at the beginning of a chain.
+    pub(super) parent: Option<Certificate>,
+    pub(super) parent_id: B256,
+    pub(super) parent_height: Height,
+    /// The views between.
+    pub(super) nullified: Vec<Certificate>,
+}
+
+/// What is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Certificate(Slot),
+    Value(B256),
+}
+
+#[derive(Debug)]
+pub(super) struct Tree<V> {
+    /// The last applied value.
+    pub(super) height: Height,
+    pub(super) id: B256,
+    /// A certificate of the last applied value, if known.
+    pub(super) applied: Option<Certificate>,
+    values: BTreeMap<B256, Known<V>>,
+    notarized: BTreeMap<Slot, Certificate>,
+    nullified: BTreeMap<Slot, Certificate>,
+    /// By value: that it is final.
+    finals: BTreeMap<B256, Certificate>,
+    /// The same by view, also of values that are applied.
+    recent: BTreeMap<Slot, Certificate>,
+}
+
+impl<V: WireValue> Tree<V> {
+    pub(super) const fn new(height: Height, id: B256) -> Self {
+        Self {
+            height,
+            id,
+            applied: None,
+            values: BTreeMap::new(),
+            notarized: BTreeMap::new(),
+            nullified: BTreeMap::new(),
+            finals: BTreeMap::new(),
+            recent: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn value(&self, id: &B256) -> Option<&Known<V>> {
+        self.values.get(id)
+    }
+
+    pub(super) fn add_value(&mut self, value: V, since: Time) {
+        if value.height() > self.height && (self.values.len() < VALUES || self.lacks(&value.id())) {
+            self.values.entry(value.id()).or_insert(Known { value, since });
+        }
+    }
+
+    /// Whether a value is needed and not known: certified itself, or the parent of a known one.
+    pub(super) fn lacks(&self, id: &B256) -> bool {
+        let is_parent = || self.values.values().any(|known| known.value.parent() == *id);
+        !self.values.contains_key(id) && *id != self.id && (self.is_certified(id) || is_parent())
+    }
+
+    fn is_certified(&self, id: &B256) -> bool {
+        self.finals.contains_key(id) || self.notarized.values().any(|c| c.vote.id == *id)
+    }
+
+    /// Adds a certificate that holds; false if it is known.
+    pub(super) fn add(&mut self, certificate: Certificate) -> bool {
+        let (view, id) = (certificate.vote.view, certificate.vote.id);
+        // A vote to pass over names no value, and the name of a first value may be zero.
+        let of_value = certificate.vote.kind != Kind::Nullify;
+        if of_value && id == self.id && self.applied.as_ref().is_none_or(|known| known.vote.kind < certificate.vote.kind) {
+            self.applied = Some(certificate.clone());
+        }
+        let known = match certificate.vote.kind {
+            Kind::Notarize => self.notarized.insert(view, certificate),
+            Kind::Nullify => self.nullified.insert(view, certificate),
+            Kind::Finalize => {
+                let known = self.finals.get(&id).cloned();
+                if known.is_none() {
+                    self.finals.insert(id, certificate.clone());
+                    self.recent.insert(view, certificate);
+                }
+                known
+            }
+            Kind::Proposal => return false,
+        };
+        while self.recent.len() > FINALS {
+            self.recent.pop_first();
+        }
+        while self.notarized.len() > VIEWS {
+            self.notarized.pop_first();
+        }
+        while self.nullified.len() > VIEWS {
+            self.nullified.pop_first();
+        }
+        known.is_none()
+    }
+
+    pub(super) fn knows(&self, certificate: &Certificate) -> bool {
+        let view = certificate.vote.view;
+        match certificate.vote.kind {
+            Kind::Notarize => self.notarized.get(&view).is_some_and(|c| c.vote == certificate.vote),
+            Kind::Nullify => self.nullified.contains_key(&view),
+            Kind::Finalize => self.finals.contains_key(&certificate.vote.id) || self.recent.contains_key(&view),
+            Kind::Proposal => false,
+        }
+    }
+
+    pub(super) fn is_nullified(&self, view: Slot) -> bool {
+        self.nullified.contains_key(&view)
+    }
+
+    /// The proof of the last final value.
+    pub(super) fn newest_final(&self) -> Option<&Certificate> {
+        self.recent.last_key_value().map(|(_, certificate)| certificate)
+    }
+
+    /// The highest view that a quorum has finished.
+    pub(super) fn highest_view(&self) -> Option<Slot> {
+        let last = |views: &BTreeMap<Slot, Certificate>| views.last_key_value().map(|(view, _)| *view);
+        last(&self.notarized).max(last(&self.nullified)).max(last(&self.recent))
+    }
+
+    /// The certificate that finishes a view.
+    pub(super) fn end_of(&self, view: Slot) -> Option<&Certificate> {
+        let known = self.notarized.get(&view).or_else(|| self.nullified.get(&view));
+        known.or_else(|| self.recent.get(&view))
+    }
+
+    /// The height at which a value stands, if all its ancestors down to the last applied value are known.
+    pub(super) fn height_of(&self, id: &B256) -> Result<Height, Missing> {
+        let mut at = *id;
+        let mut above = 0;
+        while at != self.id {
+            let Some(known) = self.values.get(&at) else { return Err(Missing::Value(at)) };
+            if known.value.height() <= self.height.saturating_add(1) && known.value.parent() != self.id {
+                // Beside the applied chain: nothing will lead there.
+                return Err(Missing::Value(at));
+            }
+            above += 1;
+            at = known.value.parent();
+        }
+        Ok(self.height.saturating_add(above))
+    }
+
+    /// Where a value of `view` belongs: on the highest certified value below it from which every view is passed over.
+    /// Views are searched down to `first`, before which lies the last value of the epoch before.
+    pub(super) fn place(&self, view: Slot, first: Slot) -> Result<Place, Missing> {
+        let mut nullified = Vec::new();
+        let mut at = view;
+        let found = |parent: Option<&Certificate>, id, height, mut nullified: Vec<Certificate>| {
+            nullified.reverse();
+            Ok(Place { parent: parent.cloned(), parent_id: id, parent_height: height, nullified })
+        };
+        while let Some(below) = at.prev().filter(|below| *below >= first) {
+            let applied_here = self.applied.as_ref().filter(|c| c.vote.view == below);
+            let certified = applied_here.or_else(|| self.notarized.get(&below)).or_else(|| self.recent.get(&below));
+            let passed = self.nullified.get(&below);
+            if let Some(certificate) = certified {
+                match (self.height_of(&certificate.vote.id), passed) {
+                    (Ok(height), _) => return found(Some(certificate), certificate.vote.id, height, nullified),
+                    (Err(missing), None) => return Err(missing),
+                    (Err(_), Some(_)) => {}
+                }
+            }
+            let Some(passed) = passed else { return Err(Missing::Certificate(below)) };
+            nullified.push(passed.clone());
+            at = below;
+        }
+        match &self.applied {
+            Some(last) => found(Some(last), self.id, self.height, nullified),
+            None if self.height == Height::ZERO => found(None, self.id, self.height, nullified),
+            None => Err(Missing::Certificate(first)),
+        }
+    }
+
+    /// The final values above `height`, lowest first, as far as they and their proofs are known; and what is missing.
+    pub(super) fn decisions(&self, height: Height) -> (Vec<(V, Certificate)>, Option<Missing>) {
+        let known = self.finals.keys().filter_map(|id| match self.height_of(id) {
+            Ok(at) if at > height => Some((at, *id)),
+            _ => None,
+        });
+        let Some((_, highest)) = known.max() else {
+            let unknown = self.finals.keys().find(|id| **id != self.id && !self.values.contains_key(*id));
+            return (Vec::new(), unknown.copied().map(Missing::Value));
+        };
+        let mut path = Vec::new();
+        let mut at = highest;
+        while let Some(known) = self.values.get(&at).filter(|known| known.value.height() > height) {
+            path.push(known.value.clone());
+            at = known.value.parent();
+        }
+        let mut decided = Vec::new();
+        for value in path.into_iter().rev() {
+            let Some(proof) = self.finals.get(&value.id()) else {
+                let view = proposed_in(value.header()).unwrap_or_default();
+                return (decided, Some(Missing::Certificate(view)));
+            };
+            decided.push((value, proof.clone()));
+        }
+        (decided, None)
+    }
+
+    /// The ancestors of a value that are above the applied one and not proven final, highest first.
+    pub(super) fn unproven(&self, id: &B256) -> Vec<B256> {
+        let mut list = Vec::new();
+        let mut at = self.values.get(id).map(|known| known.value.parent());
+        while let Some(known) = at.and_then(|id| self.values.get(&id)) {
+            let id = known.value.id();
+            if !self.finals.contains_key(&id) {
+                list.push(id);
+            }
+            at = Some(known.value.parent());
+        }
+        list
+    }
+
+    /// The applied chain has grown: forgets what lies below.
+    pub(super) fn apply(&mut self, height: Height, id: B256) {
+        let notarized = self.notarized.values().find(|c| c.vote.id == id);
+        self.applied = self.finals.get(&id).or(notarized).cloned();
+        (self.height, self.id) = (height, id);
+        let below = self.applied.as_ref().map(|c| c.vote.view);
+        self.values.retain(|_, known| known.value.height() > height);
+        let values = &self.values;
+        self.finals.retain(|final_id, certificate| {
+            *final_id == id || values.contains_key(final_id) || Some(certificate.vote.view) > below
+        });
+        if let Some(below) = below {
+            self.notarized.retain(|view, _| *view >= below);
+            self.nullified.retain(|view, _| *view >= below);
+        }
+    }
+
+    /// Certificates of `from` and later views for somebody who lacks them, at most `limit`.
+    pub(super) fn since(&self, from: Slot, limit: usize) -> Vec<Certificate> {
+        let mut list = Vec::new();
+        for views in [&self.recent, &self.notarized, &self.nullified] {
+            list.extend(views.range(from..).take(limit).map(|(_, certificate)| certificate.clone()));
+        }
+        list.extend(self.finals.values().filter(|c| c.vote.view >= from).take(limit).cloned());
+        list.sort_by_key(|c| (c.vote.view, c.vote.kind, c.vote.id));
+        list.dedup_by_key(|c| c.vote);
+        list.truncate(limit);
+        list
+    }
+
+    pub(super) fn kept(&self) -> usize {
+        self.values.len() + self.notarized.len() + self.nullified.len()
+    }
+}
