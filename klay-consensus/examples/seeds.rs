@@ -15,6 +15,9 @@ fn seeds<L: Lab>(lab: &Arc<L>, n: u32, profile: Profile, first: u64, count: u64)
     for seed in first..first + count {
         let one = std::time::Instant::now();
         let report = run(lab, Run::new(seed, profile.faults(n, seed)));
+        if std::env::var_os("ALL").is_some() {
+            println!("{report:?}");
+        }
         if one.elapsed().as_secs() >= 5 {
             println!("slow: seed {seed} {:?} {} steps {:?}", one.elapsed(), report.metrics.steps, report.metrics.messages);
         }
@@ -28,6 +31,7 @@ fn seeds<L: Lab>(lab: &Arc<L>, n: u32, profile: Profile, first: u64, count: u64)
             if bad == 1 && std::env::var_os("SHRINK").is_some() {
                 let (small, report) = shrink(lab, Run::new(seed, profile.faults(n, seed))).unwrap();
                 println!("{}{report:#?}", small.to_text());
+                std::fs::write("failing.run", small.to_text()).unwrap();
             }
         }
     }

@@ -17,7 +17,7 @@
 //! | SX-8 | what is missing below is asked for, from whoever knows of it, then from one after the other |
 //! | SX-9 | while a view lasts, its votes and the certificate that led into it are sent again |
 //! | SX-10 | after a restart nothing is proposed, notarized or finalized in the last view entered |
-//! | SX-11 | heights are cut into epochs with one set of validators each; the last value of an epoch is proposed again until it is final, and nothing is built on it before |
+//! | SX-11 | heights are cut into epochs with one set of validators each; nothing is built on the last value of an epoch, or on one with many others above the applied ones, before it is final; it is proposed again until then |
 //!
 //! # Why no two values of one height become final
 //! An honest node notarizes one value a view, so two quorums, which share an honest node, never notarize two values of
@@ -57,6 +57,7 @@ pub use record::SimplexRecord;
 
 use self::{
     speech::Finalizing,
+    sync::Lacking,
     tree::{Missing, Place, Tree},
     views::{EPOCH_BITS, Session},
 };
@@ -159,8 +160,9 @@ pub struct Simplex<V: WireValue> {
     finalizing: Vec<Finalizing>,
     /// Our votes of this view and the finalize vote of the one before, to be sent again.
     spoken: Vec<SimplexMessage<V>>,
-    /// Who was answered when.
-    answered: BTreeMap<Address, Time>,
+    /// Who was answered how often since when.
+    answered: BTreeMap<Address, (Time, u32)>,
+    lacking: Lacking,
     /// The last certificate's place in the log.
     written: Option<Lsn>,
     /// Whom to ask next.
@@ -258,6 +260,7 @@ impl<V: WireValue> Simplex<V> {
             finalizing: Vec::new(),
             spoken: Vec::new(),
             answered: BTreeMap::new(),
+            lacking: Lacking::default(),
             written: None,
             turn: 0,
             timers: BTreeMap::new(),

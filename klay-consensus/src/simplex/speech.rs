@@ -29,14 +29,14 @@ impl<V: WireValue> Simplex<V> {
 
     /// All signatures are asked for at once: later ones would come after statements of the next view.
     pub(super) fn say_finalize(&mut self, cx: &mut Cx<'_, V>, vote: Vote) {
-        let mut ids = self.tree.unproven(&vote.id);
-        ids.truncate(ANCESTORS);
-        ids.insert(0, vote.id);
+        // The lowest come first: decisions are handed out in order.
+        let unproven = self.tree.unproven(&vote.id).into_iter().rev().take(ANCESTORS);
+        let ids = core::iter::once(vote.id).chain(unproven);
         let part = |id: B256| {
             let digest = final_digest(id, vote.view);
             (cx.fx.sign(vote.statement(vote.id), Domain::CommittedSeal, digest.0), id, None)
         };
-        let parts: Vec<_> = ids.into_iter().map(part).collect();
+        let parts: Vec<_> = ids.map(part).collect();
         self.finalizing.push(Finalizing { vote, parts });
     }
 

@@ -1,10 +1,10 @@
 //! What is known of the chain above the last applied value: values, and certificates by view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::B256;
 
-use super::{Certificate, Kind, proof::proposed_in};
+use super::{Certificate, Kind};
 use crate::{
     istanbul::WireValue,
     types::{Height, Slot, Time},
@@ -39,6 +39,7 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     Certificate(Slot),
+    /// A value, or the proof that it is final.
     Value(B256),
 }
 
@@ -47,15 +48,19 @@ pub(super) struct Tree<V> {
     /// The last applied value.
     pub(super) height: Height,
     pub(super) id: B256,
-    /// A certificate of the last applied value, if known.
+    /// That the last applied value was notarized, if known.
     pub(super) applied: Option<Certificate>,
+    /// That the last applied value is final, if known.
+    applied_final: Option<Certificate>,
     values: BTreeMap<B256, Known<V>>,
     notarized: BTreeMap<Slot, Certificate>,
     nullified: BTreeMap<Slot, Certificate>,
     /// By value: that it is final.
     finals: BTreeMap<B256, Certificate>,
-    /// The same by view, also of values that are applied.
-    recent: BTreeMap<Slot, Certificate>,
+    /// The last ones learnt, also of values that are applied.
+    recent: VecDeque<Certificate>,
+    /// The highest view in which a quorum has said finalize.
+    final_view: Option<Slot>,
 }
 
 impl<V: WireValue> Tree<V> {
@@ -64,11 +69,13 @@ impl<V: WireValue> Tree<V> {
             height,
             id,
             applied: None,
+            applied_final: None,
             values: BTreeMap::new(),
             notarized: BTreeMap::new(),
             nullified: BTreeMap::new(),
             finals: BTreeMap::new(),
-            recent: BTreeMap::new(),
+            recent: VecDeque::new(),
+            final_view: None,
         }
     }
 
@@ -96,9 +103,12 @@ impl<V: WireValue> Tree<V> {
     pub(super) fn add(&mut self, certificate: Certificate) -> bool {
         let (view, id) = (certificate.vote.view, certificate.vote.id);
         // A vote to pass over names no value, and the name of a first value may be zero.
-        let of_value = certificate.vote.kind != Kind::Nullify;
-        if of_value && id == self.id && self.applied.as_ref().is_none_or(|known| known.vote.kind < certificate.vote.kind) {
-            self.applied = Some(certificate.clone());
+        if id == self.id {
+            match certificate.vote.kind {
+                Kind::Notarize => self.applied = Some(certificate.clone()),
+                Kind::Finalize => self.applied_final = Some(certificate.clone()),
+                Kind::Nullify | Kind::Proposal => {}
+            }
         }
         let known = match certificate.vote.kind {
             Kind::Notarize => self.notarized.insert(view, certificate),
@@ -107,14 +117,15 @@ impl<V: WireValue> Tree<V> {
                 let known = self.finals.get(&id).cloned();
                 if known.is_none() {
                     self.finals.insert(id, certificate.clone());
-                    self.recent.insert(view, certificate);
+                    self.recent.push_back(certificate);
+                    self.final_view = self.final_view.max(Some(view));
                 }
                 known
             }
             Kind::Proposal => return false,
         };
         while self.recent.len() > FINALS {
-            self.recent.pop_first();
+            self.recent.pop_front();
         }
         while self.notarized.len() > VIEWS {
             self.notarized.pop_first();
@@ -130,7 +141,7 @@ impl<V: WireValue> Tree<V> {
         match certificate.vote.kind {
             Kind::Notarize => self.notarized.get(&view).is_some_and(|c| c.vote == certificate.vote),
             Kind::Nullify => self.nullified.contains_key(&view),
-            Kind::Finalize => self.finals.contains_key(&certificate.vote.id) || self.recent.contains_key(&view),
+            Kind::Finalize => self.final_proof(&certificate.vote.id).is_some(),
             Kind::Proposal => false,
         }
     }
@@ -139,21 +150,26 @@ impl<V: WireValue> Tree<V> {
         self.nullified.contains_key(&view)
     }
 
-    /// The proof of the last final value.
+    /// The proof that a value is final, as long as it is kept.
+    pub(super) fn final_proof(&self, id: &B256) -> Option<&Certificate> {
+        self.finals.get(id).or_else(|| self.recent.iter().find(|c| c.vote.id == *id))
+    }
+
+    /// The proof that was learnt last.
     pub(super) fn newest_final(&self) -> Option<&Certificate> {
-        self.recent.last_key_value().map(|(_, certificate)| certificate)
+        self.recent.back()
     }
 
     /// The highest view that a quorum has finished.
     pub(super) fn highest_view(&self) -> Option<Slot> {
         let last = |views: &BTreeMap<Slot, Certificate>| views.last_key_value().map(|(view, _)| *view);
-        last(&self.notarized).max(last(&self.nullified)).max(last(&self.recent))
+        last(&self.notarized).max(last(&self.nullified)).max(self.final_view)
     }
 
     /// The certificate that finishes a view.
     pub(super) fn end_of(&self, view: Slot) -> Option<&Certificate> {
         let known = self.notarized.get(&view).or_else(|| self.nullified.get(&view));
-        known.or_else(|| self.recent.get(&view))
+        known.or_else(|| self.recent.iter().find(|c| c.vote.view == view))
     }
 
     /// The height at which a value stands, if all its ancestors down to the last applied value are known.
@@ -172,8 +188,10 @@ impl<V: WireValue> Tree<V> {
         Ok(self.height.saturating_add(above))
     }
 
-    /// Where a value of `view` belongs: on the highest certified value below it from which every view is passed over.
+    /// Where a value of `view` belongs: on the highest notarized value below it from which every view is passed over.
     /// Views are searched down to `first`, before which lies the last value of the epoch before.
+    ///
+    /// A proof that a value is final does not count: it may have been made in the view of a descendant.
     pub(super) fn place(&self, view: Slot, first: Slot) -> Result<Place, Missing> {
         let mut nullified = Vec::new();
         let mut at = view;
@@ -183,7 +201,7 @@ impl<V: WireValue> Tree<V> {
         };
         while let Some(below) = at.prev().filter(|below| *below >= first) {
             let applied_here = self.applied.as_ref().filter(|c| c.vote.view == below);
-            let certified = applied_here.or_else(|| self.notarized.get(&below)).or_else(|| self.recent.get(&below));
+            let certified = applied_here.or_else(|| self.notarized.get(&below));
             let passed = self.nullified.get(&below);
             if let Some(certificate) = certified {
                 match (self.height_of(&certificate.vote.id), passed) {
@@ -196,8 +214,9 @@ impl<V: WireValue> Tree<V> {
             nullified.push(passed.clone());
             at = below;
         }
-        match &self.applied {
-            Some(last) => found(Some(last), self.id, self.height, nullified),
+        match &self.applied_final {
+            Some(last) if last.vote.view < first => found(Some(last), self.id, self.height, nullified),
+            Some(_) => Err(Missing::Certificate(first)),
             None if self.height == Height::ZERO => found(None, self.id, self.height, nullified),
             None => Err(Missing::Certificate(first)),
         }
@@ -222,8 +241,7 @@ impl<V: WireValue> Tree<V> {
         let mut decided = Vec::new();
         for value in path.into_iter().rev() {
             let Some(proof) = self.finals.get(&value.id()) else {
-                let view = proposed_in(value.header()).unwrap_or_default();
-                return (decided, Some(Missing::Certificate(view)));
+                return (decided, Some(Missing::Value(value.id())));
             };
             decided.push((value, proof.clone()));
         }
@@ -246,10 +264,10 @@ impl<V: WireValue> Tree<V> {
 
     /// The applied chain has grown: forgets what lies below.
     pub(super) fn apply(&mut self, height: Height, id: B256) {
-        let notarized = self.notarized.values().find(|c| c.vote.id == id);
-        self.applied = self.finals.get(&id).or(notarized).cloned();
+        self.applied = self.notarized.values().find(|c| c.vote.id == id).cloned();
+        self.applied_final = self.finals.get(&id).cloned();
         (self.height, self.id) = (height, id);
-        let below = self.applied.as_ref().map(|c| c.vote.view);
+        let below = self.below();
         self.values.retain(|_, known| known.value.height() > height);
         let values = &self.values;
         self.finals.retain(|final_id, certificate| {
@@ -261,13 +279,18 @@ impl<V: WireValue> Tree<V> {
         }
     }
 
+    /// The view of the last applied value, if it is known: nothing below it matters any more.
+    pub(super) fn below(&self) -> Option<Slot> {
+        self.applied.as_ref().map(|c| c.vote.view)
+    }
+
     /// Certificates of `from` and later views for somebody who lacks them, at most `limit`.
     pub(super) fn since(&self, from: Slot, limit: usize) -> Vec<Certificate> {
         let mut list = Vec::new();
-        for views in [&self.recent, &self.notarized, &self.nullified] {
+        for views in [&self.notarized, &self.nullified] {
             list.extend(views.range(from..).take(limit).map(|(_, certificate)| certificate.clone()));
         }
-        list.extend(self.finals.values().filter(|c| c.vote.view >= from).take(limit).cloned());
+        list.extend(self.finals.values().chain(&self.recent).filter(|c| c.vote.view >= from).take(limit).cloned());
         list.sort_by_key(|c| (c.vote.view, c.vote.kind, c.vote.id));
         list.dedup_by_key(|c| c.vote);
         list.truncate(limit);

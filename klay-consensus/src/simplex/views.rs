@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 use super::{
     ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, PROGRESS_TIMER, PROPOSE_TIMER,
@@ -15,6 +15,10 @@ use crate::types::{RoundHistory, Statement, Step, TimerKind, View};
 
 /// A view is the number of its epoch, then its number within.
 pub(super) const EPOCH_BITS: u32 = 32;
+/// Values above the last applied one that we build upon.
+const AHEAD: u64 = 8;
+/// The same that others may, who may have applied more.
+pub(super) const OTHERS_AHEAD: u64 = 32;
 
 /// What has happened in a view.
 #[derive(Debug, Clone, Copy, Default)]
@@ -148,11 +152,7 @@ impl<V: WireValue> Simplex<V> {
             REPEAT_TIMER => self.repeat(cx),
             PROPOSE_TIMER | REPROPOSE_TIMER => self.try_propose(cx),
             RETRY_TIMER => self.look_again(cx),
-            ASK_TIMER => {
-                self.decide(cx);
-                self.look_again(cx);
-                self.try_propose(cx);
-            }
+            ASK_TIMER => self.look_everywhere(cx),
             _ => {}
         }
     }
@@ -168,7 +168,7 @@ impl<V: WireValue> Simplex<V> {
     }
 
     /// SX-3: says that a notarized value is final, unless the view was given up.
-    fn finalize(&mut self, cx: &mut Cx<'_, V>, view: Slot, id: alloy_primitives::B256) {
+    fn finalize(&mut self, cx: &mut Cx<'_, V>, view: Slot, id: B256) {
         let gave_up = view == self.view && self.session.nullified || self.restored == Some(view);
         let member = self.committee_at(view).is_some_and(|c| c.is_member(self.config.me));
         if !gave_up && member {
@@ -177,10 +177,12 @@ impl<V: WireValue> Simplex<V> {
         }
     }
 
-    /// Whether a value may follow one at `height`, or that one has to become final first (SX-11).
-    pub(super) fn may_follow(&self, parent: &alloy_primitives::B256, height: Height, view: Slot) -> bool {
+    /// Whether a value may follow one at `height`, or that one has to become final first (SX-11). At most `ahead`
+    /// values may wait to be applied.
+    pub(super) fn may_follow(&self, parent: &B256, height: Height, view: Slot, ahead: u64) -> bool {
         let same_epoch = self.epoch_of(height.saturating_add(1)) == self.epoch_of_view(view);
-        same_epoch && (self.config.pipelined || *parent == self.tree.id)
+        let near = height.get() < self.tree.height.saturating_add(ahead).get();
+        same_epoch && (*parent == self.tree.id || self.config.pipelined && near)
     }
 
     /// SX-1.
@@ -193,7 +195,7 @@ impl<V: WireValue> Simplex<V> {
             Ok(place) => place,
             Err(missing) => return self.ask(cx, missing, None),
         };
-        if !self.may_follow(&place.parent_id, place.parent_height, self.view) {
+        if !self.may_follow(&place.parent_id, place.parent_height, self.view, AHEAD) {
             return self.propose_again(cx, place);
         }
         let begin = self.may_begin(&place);
@@ -259,7 +261,7 @@ impl<V: WireValue> Simplex<V> {
         self.decided = self.decided.max(self.floor.height);
         let tree = &self.tree;
         self.checked.retain(|id| tree.value(id).is_some());
-        if let Some(below) = self.tree.applied.as_ref().map(|c| c.vote.view) {
+        if let Some(below) = self.tree.below() {
             self.tallies.retain(|view, _| *view >= below);
             cx.push(Effect::Prune { below: below.saturating_add(1) });
         }

@@ -5,7 +5,7 @@ use alloy_primitives::B256;
 use super::{
     AHEAD, ASK_TIMER, Address, CERTIFICATES, Candidate, Certificate, Cx, Effect, Kind, Misbehaviour, Missing, RETRY_TIMER,
     Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Verdict, Vote, WireValue, certificate_holds,
-    final_digest, proposed_in, speech::ANCESTORS,
+    final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
 };
 use crate::{
     istanbul::CommittedSeals,
@@ -89,7 +89,7 @@ impl<V: WireValue> Simplex<V> {
     /// Counts a vote that is signed by its sender.
     pub(super) fn add_vote(&mut self, cx: &mut Cx<'_, V>, signed: SignedVote) -> Result<(), Rejected> {
         let Vote { view, kind, id } = signed.vote;
-        let applied = self.tree.applied.as_ref().map(|c| c.vote.view);
+        let applied = self.tree.below();
         if applied.is_some_and(|applied| view < applied) {
             return Err(Rejected::stale("SX-6", "view is final"));
         }
@@ -202,8 +202,7 @@ impl<V: WireValue> Simplex<V> {
         }
         if self.learn_all(cx, list)? {
             self.advance(cx);
-            self.look_again(cx);
-            self.try_propose(cx);
+            self.look_everywhere(cx);
         }
         Ok(())
     }
@@ -213,9 +212,7 @@ impl<V: WireValue> Simplex<V> {
             return Err(Rejected::stale("SX-8", "value is not wanted"));
         }
         self.tree.add_value(value, cx.now);
-        self.decide(cx);
-        self.look_again(cx);
-        self.try_propose(cx);
+        self.look_everywhere(cx);
         Ok(())
     }
 
@@ -309,11 +306,13 @@ impl<V: WireValue> Simplex<V> {
         let (parent_id, since) = match &candidate.parent {
             None if value.height() == Height::new(1) => (value.parent(), first),
             None => return Stands::Badly("parent is not certified"),
-            Some(c) if c.vote.view >= view || c.vote.kind == Kind::Nullify => {
-                return Stands::Badly("parent is not certified");
-            }
+            // A proof that a value is final may have been made in the view of a descendant, so it says nothing about
+            // the views after the value's own. It counts only where nothing else could follow.
             Some(c) if c.vote.view < first && c.vote.kind != Kind::Finalize => {
                 return Stands::Badly("the epoch before is not final");
+            }
+            Some(c) if c.vote.view >= first && (c.vote.view >= view || c.vote.kind != Kind::Notarize) => {
+                return Stands::Badly("parent is not notarized");
             }
             Some(c) => (c.vote.id, c.vote.view.saturating_add(1).max(first)),
         };
@@ -329,9 +328,8 @@ impl<V: WireValue> Simplex<V> {
             Err(missing) => return Stands::Lacking(missing),
         };
         if parent_id == value.id() {
-            // SX-11: only what nothing may follow yet is proposed again.
-            let open = self.may_follow(&parent_id, height, view);
-            return if open { Stands::Badly("proposed again without need") } else { Stands::Well };
+            // SX-11: the leader may have applied less than we have, so whether there was need is its own to know.
+            return if height > self.tree.height { Stands::Well } else { Stands::Badly("proposed again when applied") };
         }
         if value.parent() != parent_id || value.height() != height.saturating_add(1) {
             return Stands::Badly("value does not follow its parent");
@@ -339,7 +337,7 @@ impl<V: WireValue> Simplex<V> {
         if self.epoch_of(value.height()) != self.epoch_of_view(view) {
             return Stands::Badly("value of another epoch");
         }
-        if self.may_follow(&parent_id, height, view) { Stands::Well } else { Stands::Early }
+        if self.may_follow(&parent_id, height, view, OTHERS_AHEAD) { Stands::Well } else { Stands::Early }
     }
 
     pub(super) fn verdict(&mut self, cx: &mut Cx<'_, V>, slot: Slot, id: B256, verdict: Verdict) {

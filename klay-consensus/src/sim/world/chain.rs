@@ -83,7 +83,8 @@ impl<L: Lab> World<L> {
             self.metrics.recovery.get_or_insert(since);
             self.metrics.longest_gap = self.metrics.longest_gap.max(since);
             if let Some(bound) = self.lab.bound().filter(|bound| since > *bound) {
-                self.violated("I10", node, format!("{since:?} without a decision where {bound:?} are promised"));
+                let what = format!("{since:?} without a decision where {bound:?} are promised, {}", self.standing());
+                self.violated("I10", node, what);
             }
         }
         self.last_decision = self.now;

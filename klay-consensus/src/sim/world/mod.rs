@@ -192,9 +192,8 @@ impl<L: Lab> World<L> {
         }
         let finished = self.finished();
         if !finished && self.invariants.violations.is_empty() {
-            let heights: Vec<_> = self.nodes.iter().map(|node| node.chain.len()).collect();
-            let now = self.now;
-            self.invariants.violated("I10", now, 0, format!("heights {heights:?} of {}", self.run.heights));
+            let what = format!("{} heights wanted, {}", self.run.heights, self.standing());
+            self.violated("I10", 0, what);
         }
         self.metrics.elapsed = self.now.since(Time::ZERO);
         self.metrics.heights = self.invariants.accepted_heights();
@@ -206,6 +205,18 @@ impl<L: Lab> World<L> {
             .into_iter()
             .partition(|v| lab.is_known_fault(v.invariant, v.what.starts_with(chain::IMPORTED)));
         Report { seed: self.run.seed, digest: self.digest, finished, violations, known, metrics: self.metrics }
+    }
+
+    /// Where every node stands: applied height, round, state.
+    fn standing(&self) -> String {
+        let stand = |node: &Node<L>| match &node.engine {
+            Some((engine, _)) => {
+                let status = engine.status();
+                format!("{} {} {}", node.chain.len(), status.round, status.state)
+            }
+            None => format!("{} down", node.chain.len()),
+        };
+        self.nodes.iter().map(stand).collect::<Vec<_>>().join("; ")
     }
 
     fn finished(&self) -> bool {
