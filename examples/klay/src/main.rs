@@ -6,6 +6,7 @@ mod cli;
 mod dev;
 mod export;
 mod import;
+mod lab;
 mod load;
 mod net;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     Serve(serve::Serve),
     /// Put running nodes under the published load and measure it.
     Load(load::Load),
+    /// Consensus engines in a simulated network with faults.
+    Lab(lab::Lab),
     /// Decode, sign and send transactions.
     #[command(subcommand)]
     Tx(cli::tx::Tx),
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Export(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Load(command) => command.run(),
+        Command::Lab(command) => command.run(),
         Command::Tx(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Account(command) => command.run(),

@@ -236,6 +236,15 @@ impl Faults {
         }
     }
 
+    /// The mean delay of a message once the network behaves: what "a message delay" means in figures.
+    pub fn mean_delay(&self) -> Duration {
+        match self.delays {
+            Delays::Uniform => (self.delay_min + self.delay_max) / 2,
+            Delays::Bimodal => self.delay_min + (self.delay_max - self.delay_min) / 20 * 3,
+            Delays::Wan => super::network::mean_way(),
+        }
+    }
+
     /// Every setting by name.
     pub(super) fn settings(&mut self) -> Vec<(&'static str, Setting<'_>)> {
         use Setting::{Delays, Nodes, Number, Span};

@@ -140,6 +140,13 @@ impl Lab for IstanbulLab {
         Some((msg.from(), statement))
     }
 
+    fn proposes(&self, msg: &Message<LabValue>) -> Option<B256> {
+        match &msg.body {
+            Body::Preprepare(p) => Some(p.value.id()),
+            _ => None,
+        }
+    }
+
     fn describe(&self, msg: &Message<LabValue>) -> (&'static str, usize) {
         match &msg.body {
             Body::Preprepare(p) => ("preprepare", 200 + p.value.size()),

@@ -130,6 +130,10 @@ impl Lab for JustifiedLab {
         Some((msg.signed.from, msg.signed.vote.statement(msg.signed.vote.digest)))
     }
 
+    fn proposes(&self, msg: &JustifiedMessage<LabValue>) -> Option<B256> {
+        (msg.signed.vote.kind == Kind::Proposal).then_some(msg.signed.vote.digest)
+    }
+
     fn describe(&self, msg: &JustifiedMessage<LabValue>) -> (&'static str, usize) {
         let kind = match msg.signed.vote.kind {
             Kind::Proposal => "proposal",

@@ -67,6 +67,9 @@ pub trait Lab: Send + Sync + Sized + 'static {
     /// Who says what in a message, if it commits its sender to anything.
     fn claim(&self, msg: &MsgOf<Self>) -> Option<(PeerOf<Self>, Statement)>;
 
+    /// The value that a message puts forward, if it does.
+    fn proposes(&self, msg: &MsgOf<Self>) -> Option<<Self::Model as Model>::Id>;
+
     /// The name of a message's kind and its size in bytes.
     fn describe(&self, msg: &MsgOf<Self>) -> (&'static str, usize);
 

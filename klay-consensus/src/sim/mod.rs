@@ -47,6 +47,7 @@ mod replay;
 mod report;
 mod shrink;
 pub mod simplex;
+mod sweep;
 pub mod value;
 mod world;
 
@@ -59,6 +60,7 @@ pub use random::{Concern, Stream};
 pub use replay::BadReplay;
 pub use report::{Metrics, Report, Violation};
 pub use shrink::shrink;
+pub use sweep::{Sweep, sweep};
 pub use world::Run;
 
 /// Plays a run.

@@ -58,6 +58,8 @@ pub(super) struct Node<L: Lab> {
     /// Highest height decided, applied or not.
     pub(super) decided: Height,
     pub(super) applied_at: Time,
+    /// When decided values may be asked for again.
+    pub(super) fetches_again: Time,
     /// The gate says nothing at and below this any more.
     pub(super) said_below: Slot,
     timers: BTreeMap<TimerId, u64>,
@@ -88,6 +90,7 @@ impl<L: Lab> Node<L> {
             chain: Vec::new(),
             decided: Height::ZERO,
             applied_at: Time::ZERO,
+            fetches_again: Time::ZERO,
             said_below: Slot::ZERO,
             timers: BTreeMap::new(),
             timers_set: 0,

@@ -145,6 +145,13 @@ impl Lab for SimplexLab {
         msg.vote().map(|signed| (signed.from, signed.vote.statement(signed.vote.id)))
     }
 
+    fn proposes(&self, msg: &SimplexMessage<LabValue>) -> Option<B256> {
+        match msg {
+            SimplexMessage::Proposal { value, .. } => Some(value.id()),
+            _ => None,
+        }
+    }
+
     fn describe(&self, msg: &SimplexMessage<LabValue>) -> (&'static str, usize) {
         let certificate = |seals: usize| 50 + seals * 67;
         match msg {

@@ -206,7 +206,7 @@ pub enum SimplexMessage<V> {
         signed: SignedVote,
         /// The value.
         value: V,
-        /// That its parent may be built upon; nothing for the first value of a chain.
+        /// That its parent may be built upon; nothing for the first value of an epoch.
         parent: Option<Certificate>,
         /// That the views between may be passed over, as far as there is room.
         nullified: Vec<Certificate>,

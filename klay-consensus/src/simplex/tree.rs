@@ -27,7 +27,7 @@ pub(super) struct Known<V> {
 /// Where a new value may be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// What it follows; none at the beginning of a chain.
+    /// That what it follows is notarized; none at the beginning of an epoch, which follows what is applied.
     pub(super) parent: Option<Certificate>,
     pub(super) parent_id: B256,
     pub(super) parent_height: Height,
@@ -50,8 +50,6 @@ pub(super) struct Tree<V> {
     pub(super) id: B256,
     /// That the last applied value was notarized, if known.
     pub(super) applied: Option<Certificate>,
-    /// That the last applied value is final, if known.
-    applied_final: Option<Certificate>,
     values: BTreeMap<B256, Known<V>>,
     notarized: BTreeMap<Slot, Certificate>,
     nullified: BTreeMap<Slot, Certificate>,
@@ -69,7 +67,6 @@ impl<V: WireValue> Tree<V> {
             height,
             id,
             applied: None,
-            applied_final: None,
             values: BTreeMap::new(),
             notarized: BTreeMap::new(),
             nullified: BTreeMap::new(),
@@ -102,13 +99,8 @@ impl<V: WireValue> Tree<V> {
     /// Adds a certificate that holds; false if it is known.
     pub(super) fn add(&mut self, certificate: Certificate) -> bool {
         let (view, id) = (certificate.vote.view, certificate.vote.id);
-        // A vote to pass over names no value, and the name of a first value may be zero.
-        if id == self.id {
-            match certificate.vote.kind {
-                Kind::Notarize => self.applied = Some(certificate.clone()),
-                Kind::Finalize => self.applied_final = Some(certificate.clone()),
-                Kind::Nullify | Kind::Proposal => {}
-            }
+        if id == self.id && certificate.vote.kind == Kind::Notarize {
+            self.applied = Some(certificate.clone());
         }
         let known = match certificate.vote.kind {
             Kind::Notarize => self.notarized.insert(view, certificate),
@@ -189,10 +181,10 @@ impl<V: WireValue> Tree<V> {
     }
 
     /// Where a value of `view` belongs: on the highest notarized value below it from which every view is passed over.
-    /// Views are searched down to `first`, before which lies the last value of the epoch before.
+    /// Views are searched down to `first`; where an epoch `begins` after the last applied value, that one comes next.
     ///
     /// A proof that a value is final does not count: it may have been made in the view of a descendant.
-    pub(super) fn place(&self, view: Slot, first: Slot) -> Result<Place, Missing> {
+    pub(super) fn place(&self, view: Slot, first: Slot, begins: bool) -> Result<Place, Missing> {
         let mut nullified = Vec::new();
         let mut at = view;
         let found = |parent: Option<&Certificate>, id, height, mut nullified: Vec<Certificate>| {
@@ -214,12 +206,7 @@ impl<V: WireValue> Tree<V> {
             nullified.push(passed.clone());
             at = below;
         }
-        match &self.applied_final {
-            Some(last) if last.vote.view < first => found(Some(last), self.id, self.height, nullified),
-            Some(_) => Err(Missing::Certificate(first)),
-            None if self.height == Height::ZERO => found(None, self.id, self.height, nullified),
-            None => Err(Missing::Certificate(first)),
-        }
+        if begins { found(None, self.id, self.height, nullified) } else { Err(Missing::Certificate(first)) }
     }
 
     /// The final values above `height`, lowest first, as far as they and their proofs are known; and what is missing.
@@ -265,7 +252,6 @@ impl<V: WireValue> Tree<V> {
     /// The applied chain has grown: forgets what lies below.
     pub(super) fn apply(&mut self, height: Height, id: B256) {
         self.applied = self.notarized.values().find(|c| c.vote.id == id).cloned();
-        self.applied_final = self.finals.get(&id).cloned();
         (self.height, self.id) = (height, id);
         let below = self.below();
         self.values.retain(|_, known| known.value.height() > height);

@@ -7,7 +7,7 @@ use core::time::Duration;
 use alloy_primitives::{Address, B256};
 
 use super::{
-    ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, PROGRESS_TIMER, PROPOSE_TIMER,
+    ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PROGRESS_TIMER, PROPOSE_TIMER,
     Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord, Slot, Time, TimerId, Unsigned,
     Vote, WireValue, proof::with_view, seal,
 };
@@ -112,7 +112,7 @@ impl<V: WireValue> Simplex<V> {
             return;
         }
         cx.trace(if restored { "SX-10" } else { "SX-7" }, view);
-        if let Ok(place) = self.tree.place(view, self.first_view(self.epoch_of_view(view))) {
+        if let Ok(place) = self.place(view) {
             self.session.begun = self.may_begin(&place).max(cx.now);
         }
         let begun = self.session.begun;
@@ -124,6 +124,12 @@ impl<V: WireValue> Simplex<V> {
         if self.view == view {
             self.count(cx, view);
         }
+    }
+
+    fn place(&self, view: Slot) -> Result<Place, Missing> {
+        let epoch = self.epoch_of_view(view);
+        let begins = self.height_of_epoch(epoch) == self.tree.height.saturating_add(1);
+        self.tree.place(view, self.first_view(epoch), begins)
     }
 
     fn nullified_before(&self, view: Slot) -> u64 {
@@ -191,7 +197,7 @@ impl<V: WireValue> Simplex<V> {
         if !idle || !self.is_leader() || !self.started {
             return;
         }
-        let place = match self.tree.place(self.view, self.first_view(self.epoch_of_view(self.view))) {
+        let place = match self.place(self.view) {
             Ok(place) => place,
             Err(missing) => return self.ask(cx, missing, None),
         };

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     istanbul::CommittedSeals,
-    types::{Height, Round, TimerKind},
+    types::{Round, TimerKind},
 };
 
 /// Views that a proposal may pass over.
@@ -303,18 +303,16 @@ impl<V: WireValue> Simplex<V> {
     fn stands(&self, candidate: &Candidate<V>) -> Stands {
         let (view, value) = (candidate.signed.vote.view, &candidate.value);
         let first = self.first_view(self.epoch_of_view(view));
+        let begins = self.height_of_epoch(self.epoch_of_view(view)) == value.height();
         let (parent_id, since) = match &candidate.parent {
-            None if value.height() == Height::new(1) => (value.parent(), first),
-            None => return Stands::Badly("parent is not certified"),
+            None if begins && value.parent() == self.tree.id => (value.parent(), first),
+            None if begins && value.height() > self.tree.height => return Stands::Early,
             // A proof that a value is final may have been made in the view of a descendant, so it says nothing about
-            // the views after the value's own. It counts only where nothing else could follow.
-            Some(c) if c.vote.view < first && c.vote.kind != Kind::Finalize => {
-                return Stands::Badly("the epoch before is not final");
+            // the views after the value's own.
+            Some(c) if (first..view).contains(&c.vote.view) && c.vote.kind == Kind::Notarize => {
+                (c.vote.id, c.vote.view.saturating_add(1))
             }
-            Some(c) if c.vote.view >= first && (c.vote.view >= view || c.vote.kind != Kind::Notarize) => {
-                return Stands::Badly("parent is not notarized");
-            }
-            Some(c) => (c.vote.id, c.vote.view.saturating_add(1).max(first)),
+            _ => return Stands::Badly("parent is not notarized"),
         };
         if view.get() - since.get() > PASSED_OVER {
             return Stands::Badly("too many views passed over");

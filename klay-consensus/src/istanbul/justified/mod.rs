@@ -13,7 +13,7 @@
 //! | JE-3 | a proven proposal of a higher round moves the node there |
 //! | JE-4 | a quorum of PREPAREs of the round: the value is prepared, on record with its proof, and answered by COMMIT |
 //! | JE-5 | a quorum of COMMITs of any round of the height decides, also of a round that was left |
-//! | JE-6 | when the timer fires, the node enters the next round and asks for it, with what it has prepared |
+//! | JE-6 | when the timer fires, the node enters the next round and asks for it, with what it has prepared; the timer of a later round runs once a quorum asks for that round or a higher one, so nobody runs away alone |
 //! | JE-7 | F + 1 requests for higher rounds move the node to the lowest of them |
 //! | JE-8 | a quorum of requests for a round: its proposer puts forward what JU-5 demands |
 //! | JE-9 | a request is repeated while nothing happens, and sent to peers that come |

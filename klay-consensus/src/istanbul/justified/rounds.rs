@@ -63,9 +63,18 @@ impl<V: WireValue> Justified<V> {
         if view.round > Round::ZERO {
             cx.fx.persist(JustifiedRecord::Entered { view });
         }
-        let span = self.config.timeouts.after(TimerKind::Round, view.round, &RoundHistory::default());
-        self.set_timer(cx, ROUND_TIMER, cx.now.max(self.floor.next_at).after(span));
+        self.cancel(cx, ROUND_TIMER);
+        if view.round == Round::ZERO {
+            self.begin_round(cx);
+        }
         true
+    }
+
+    /// The round's timer runs from here. A later round begins when a quorum is in it: whoever is alone waits there and
+    /// does not run away from the others (JE-6).
+    pub(super) fn begin_round(&mut self, cx: &mut Cx<'_, V>) {
+        let span = self.config.timeouts.after(TimerKind::Round, self.view.round, &RoundHistory::default());
+        self.set_timer(cx, ROUND_TIMER, cx.now.max(self.floor.next_at).after(span));
     }
 
     pub(super) fn head(&mut self, cx: &mut Cx<'_, V>, floor: Floor<Klaytn<V>>) {
@@ -117,6 +126,9 @@ impl<V: WireValue> Justified<V> {
             self.arm_repeat(cx);
         }
         self.look_again(cx);
+        if let Some(committee) = self.committee.clone().filter(|_| self.view == view) {
+            self.count_requests(cx, committee.weak as usize, committee.quorum as usize);
+        }
     }
 
     fn arm_repeat(&mut self, cx: &mut Cx<'_, V>) {
@@ -152,6 +164,8 @@ impl<V: WireValue> Justified<V> {
         }
         let known = self.round_changes.get(&from).map(|m| m.signed.vote.view.round);
         if known.is_some_and(|round| round >= view.round) {
+            // We may have entered the round since it was counted.
+            self.count_requests(cx, committee.weak as usize, committee.quorum as usize);
             return Err(Rejected::stale("JE-7", "request is known"));
         }
         if from != self.config.me && !self.checker(&committee).round_change_holds(&message) {
@@ -171,7 +185,14 @@ impl<V: WireValue> Justified<V> {
                 return self.ask_for(cx, lowest);
             }
         }
-        if rounds().filter(|round| *round == self.view.round).count() >= quorum {
+        let here = rounds().filter(|round| *round >= self.view.round).count();
+        let waits = self.view.round > Round::ZERO && self.phase == Phase::New;
+        let begins = here >= quorum && waits && !self.timers.contains_key(&ROUND_TIMER);
+        let asked = rounds().filter(|round| *round == self.view.round).count() >= quorum;
+        if begins {
+            self.begin_round(cx);
+        }
+        if asked {
             self.try_propose(cx);
         }
     }
@@ -248,7 +269,11 @@ impl<V: WireValue> Justified<V> {
     /// JE-3: moves to the round of a proven proposal.
     pub(super) fn follow(&mut self, cx: &mut Cx<'_, V>, view: View) -> bool {
         cx.trace("JE-3", view);
-        self.enter(cx, view)
+        let entered = self.enter(cx, view);
+        if entered && view.round > Round::ZERO {
+            self.begin_round(cx);
+        }
+        entered
     }
 }
 

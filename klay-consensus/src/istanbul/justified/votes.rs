@@ -47,6 +47,10 @@ impl<V: WireValue> Justified<V> {
         if self.phase != Phase::New || self.checking.is_some() {
             return Err(Rejected::stale("JE-2", "proposal is known"));
         }
+        // Its justification shows that a quorum is in this round.
+        if view.round > crate::types::Round::ZERO && !self.timers.contains_key(&ROUND_TIMER) {
+            self.begin_round(cx);
+        }
         let known_good = self.prepared.as_ref().is_some_and(|p| p.value.id() == digest);
         if from == self.config.me || known_good {
             self.accept(cx, value);

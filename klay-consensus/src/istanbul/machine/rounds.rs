@@ -164,7 +164,10 @@ impl<V: WireValue> Istanbul<V> {
         }
         if self.state == State::Committed && self.proposal.as_ref().is_some_and(|v| v.id() == id) {
             cx.trace("VT-8", self.view);
-            self.lock = None;
+            // A store that fails says nothing about the value, which others may have applied.
+            if error == ApplyError::Invalid || !self.config.compat.remember {
+                self.lock = None;
+            }
             self.send_round_change(cx, self.view.round.saturating_add(1));
         }
     }

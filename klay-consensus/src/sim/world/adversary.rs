@@ -18,6 +18,11 @@ impl<L: Lab> World<L> {
             }
             self.check_wire(from, &msg);
         }
+        if let Some(id) = self.lab.proposes(&msg)
+            && let Some(made) = self.made.get_mut(&id)
+        {
+            made.proposed.get_or_insert(self.now);
+        }
         let msg = Arc::new(msg);
         if self.nodes[from].byzantine.is_some() || !self.run.faults.byzantine.is_empty() {
             self.overhear(&msg);

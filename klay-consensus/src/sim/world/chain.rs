@@ -7,6 +7,8 @@ use crate::types::{ApplyError, Height, Input, Value};
 use super::{Event, Lab, WORK, World};
 use crate::sim::lab::{CertOf, ValueOf};
 
+/// Least time between two questions for decided values.
+const FETCH: Duration = Duration::from_millis(400);
 /// How a violation begins that hurts only who imports.
 pub(super) const IMPORTED: &str = "imported: ";
 
@@ -29,8 +31,8 @@ impl<L: Lab> World<L> {
             if value.height() > last.saturating_add(1) {
                 self.violated("I3", node, "a decision out of order");
             }
-            if let Some(made) = self.made.get(&value.id()) {
-                self.metrics.deciding += self.now.since(made.at);
+            if let Some(proposed) = self.made.get(&value.id()).and_then(|made| made.proposed) {
+                self.metrics.deciding += self.now.since(proposed);
                 self.metrics.decisions += 1;
             }
         }
@@ -117,6 +119,11 @@ impl<L: Lab> World<L> {
         }
         let floor = self.floor(to);
         if value.height() > floor.next_height() {
+            // One question at a time: whoever answers with what is refused would be asked for ever.
+            if self.now < self.nodes[to].fetches_again {
+                return;
+            }
+            self.nodes[to].fetches_again = self.now.after(FETCH);
             for at in self.links.arrivals(self.now, to, from, 0).into_iter().flatten() {
                 self.schedule(at, Event::Fetch { to: from, from: to, height: floor.next_height() });
             }

@@ -187,7 +187,7 @@ impl<L: Lab> World<L> {
         }
         let ahead = if self.nodes[node].byzantine == Some(super::Byzantine::FutureValues) { 3_000_000_000 } else { 0 };
         let stamp = self.calendar(node) + ahead;
-        self.made.insert(value.id(), Made { height: value.height(), at: self.now, stamp, followed: false });
+        self.made.insert(value.id(), Made { height: value.height(), at: self.now, proposed: None, stamp, followed: false });
         if let Some(parent) = self.made.get_mut(&value.parent()).filter(|parent| !parent.followed) {
             parent.followed = true;
             let since = self.now.since(parent.at);
@@ -214,7 +214,7 @@ impl<L: Lab> World<L> {
     fn check(&mut self, node: usize, slot: Slot, value: &<L::Model as Model>::Value) {
         let life = self.nodes[node].life;
         // What hostile nodes have made up has no timestamp.
-        let unknown = Made { height: value.height(), at: self.now, stamp: 0, followed: true };
+        let unknown = Made { height: value.height(), at: self.now, proposed: None, stamp: 0, followed: true };
         self.made.entry(value.id()).or_insert(unknown);
         let floor = self.floor(node);
         let stands = value.parent() == floor.id || self.lab.pipelined() && self.made.contains_key(&value.parent());

@@ -67,6 +67,8 @@ type Feed<L> = Input<<L as Lab>::Model, MsgOf<L>>;
 struct Made {
     height: Height,
     at: Time,
+    /// When it was first proposed.
+    proposed: Option<Time>,
     /// Its timestamp by the calendar of its maker, in nanoseconds.
     stamp: i64,
     /// Whether a value was made on top of it.
