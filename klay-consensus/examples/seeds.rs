@@ -19,7 +19,12 @@ fn seeds<L: Lab>(lab: &Arc<L>, n: u32, profile: Profile, first: u64, count: u64)
             println!("{report:?}");
         }
         if one.elapsed().as_secs() >= 5 {
-            println!("slow: seed {seed} {:?} {} steps {:?}", one.elapsed(), report.metrics.steps, report.metrics.messages);
+            println!(
+                "slow: seed {seed} {:?} {} steps {:?}",
+                one.elapsed(),
+                report.metrics.steps,
+                report.metrics.messages
+            );
         }
         all.add(&report.metrics);
         known += u64::from(!report.known.is_empty());

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use klay_consensus::{
     istanbul::Compat,
-    sim::{Faults, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink,
-        simplex::SimplexLab},
+    sim::{Faults, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink, simplex::SimplexLab},
 };
 
 fn seeds() -> u64 {

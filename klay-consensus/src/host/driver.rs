@@ -232,6 +232,7 @@ where
         let effects: Vec<_> = self.fx.drain().collect();
         let mut persisted = None;
         let mut to_sign: Vec<ToSign> = Vec::new();
+        let mut decided = None;
         for effect in effects {
             match effect {
                 Effect::Persist { record, lsn } => {
@@ -261,16 +262,16 @@ where
                     }
                 }
                 Effect::Rejected { .. } => Counters::count(&self.counters.rejected),
-                Effect::Prune { below } => {
-                    if let Some(decided) = below.prev() {
-                        let lsn = self.fx.reserve();
-                        // A failure shows at the next signature, which it prevents.
-                        let _failed = self.gate.raise_floor(lsn, decided).is_err();
-                    }
-                }
+                Effect::Prune { below } => decided = decided.max(below.prev()),
                 // Missing parts are fetched by the node's synchronisation; rules are for tests and tracing.
                 Effect::Need(_) | Effect::Trace(..) => {}
             }
+        }
+        if let Some(decided) = decided {
+            // After the step's own records: their places come before this one.
+            let lsn = self.fx.reserve();
+            // A failure shows at the next signature, which it prevents.
+            let _failed = self.gate.raise_floor(lsn, decided).is_err();
         }
         if persisted.is_none() && to_sign.is_empty() {
             return;

@@ -20,8 +20,8 @@ use crate::{
         seal::Seal,
     },
     types::{
-        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Round, RoundHistory, Statement, Step, Timeouts, TimerKind, Value, View, quorum,
-        timeouts::Linear,
+        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Round, RoundHistory, Statement, Step, Timeouts,
+        TimerKind, Value, View, quorum, timeouts::Linear,
     },
 };
 
@@ -152,8 +152,9 @@ impl Lab for JustifiedLab {
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
         let read = |bytes: &Vec<u8>| JustifiedMessage::<LabValue>::decode(bytes, Limits::default()).ok();
         let Some(proof) = evidence.proof.iter().map(read).collect::<Option<Vec<_>>>() else { return false };
-        let by_offender =
-            |m: &JustifiedMessage<LabValue>| m.signed.from == evidence.offender && m.signed.is_signed(B256::ZERO, &MockAuthors);
+        let by_offender = |m: &JustifiedMessage<LabValue>| {
+            m.signed.from == evidence.offender && m.signed.is_signed(B256::ZERO, &MockAuthors)
+        };
         let contradict = match (evidence.kind, &proof[..]) {
             (Misbehaviour::BadSeal, [one]) => !one.signed.is_sealed(&MockAuthors),
             (_, [a, b]) => {
@@ -199,9 +200,7 @@ impl Lab for JustifiedLab {
                 let seal = mock_sign(self.peer(node), seal_digest(digest, view.round).0);
                 (plain(Kind::Commit, view), Bytes::copy_from_slice(&seal))
             }
-            Step::Skip => {
-                (plain(Kind::RoundChange, View::new(view.slot, view.round.saturating_add(1))), Bytes::new())
-            }
+            Step::Skip => (plain(Kind::RoundChange, View::new(view.slot, view.round.saturating_add(1))), Bytes::new()),
         };
         let mut signed = self.signed(node, vote, seal);
         signed.from = self.peer(claimed);

@@ -25,13 +25,8 @@ struct Deaf {
 }
 
 /// One-way delays between five places of the world, in milliseconds.
-const PLACES: [[u64; 5]; 5] = [
-    [2, 40, 75, 110, 95],
-    [40, 2, 45, 140, 120],
-    [75, 45, 2, 100, 125],
-    [110, 140, 100, 2, 50],
-    [95, 120, 125, 50, 2],
-];
+const PLACES: [[u64; 5]; 5] =
+    [[2, 40, 75, 110, 95], [40, 2, 45, 140, 120], [75, 45, 2, 100, 125], [110, 140, 100, 2, 50], [95, 120, 125, 50, 2]];
 
 /// The mean one-way delay between two places, jitter included.
 pub(super) fn mean_way() -> Duration {

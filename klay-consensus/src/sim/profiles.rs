@@ -19,7 +19,11 @@ pub struct Profile {
 pub const PROFILES: [Profile; 12] = [
     Profile { name: "none", about: "delays of 10 to 100 ms", make: |_, _| Faults::none() },
     Profile { name: "steady", about: "every message takes 100 ms", make: |_, _| Faults::steady() },
-    Profile { name: "wan", about: "validators in five places of the world, 100 Mbit/s each way", make: |_, _| Faults::wan() },
+    Profile {
+        name: "wan",
+        about: "validators in five places of the world, 100 Mbit/s each way",
+        make: |_, _| Faults::wan(),
+    },
     Profile {
         name: "network",
         about: "loss, duplicates, damage, long delays, slow nodes for a minute",
@@ -28,7 +32,11 @@ pub const PROFILES: [Profile; 12] = [
     Profile {
         name: "partition",
         about: "the network in parts and one-way links for two minutes",
-        make: |_, seed| Faults { partitions: 1 + (seed % 5) as u32, one_way: (seed % 4) as u32, ..Faults::partitions() },
+        make: |_, seed| Faults {
+            partitions: 1 + (seed % 5) as u32,
+            one_way: (seed % 4) as u32,
+            ..Faults::partitions()
+        },
     },
     Profile {
         name: "crash",
@@ -37,7 +45,11 @@ pub const PROFILES: [Profile; 12] = [
     },
     Profile { name: "clock", about: "clocks with offset, drift and jumps", make: |_, _| Faults::clocks() },
     Profile { name: "byzantine", about: "as many hostile nodes as tolerated, of every kind", make: Faults::byzantine },
-    Profile { name: "twins", about: "two copies of a node with one key, a partition and a leader drawn for each view", make: Faults::twins },
+    Profile {
+        name: "twins",
+        about: "two copies of a node with one key, a partition and a leader drawn for each view",
+        make: Faults::twins,
+    },
     Profile { name: "flood", about: "as many nodes as tolerated send as much as they can", make: Faults::flood },
     Profile {
         name: "chain",
@@ -128,7 +140,13 @@ impl Faults {
 
     /// Hostile nodes and nothing else.
     pub fn byzantine(n: u32, seed: u64) -> Self {
-        Self { byzantine: hostile(n, seed), invalid_values: 300, starve_votes: 300, settles_at: Duration::from_secs(60), ..Self::none() }
+        Self {
+            byzantine: hostile(n, seed),
+            invalid_values: 300,
+            starve_votes: 300,
+            settles_at: Duration::from_secs(60),
+            ..Self::none()
+        }
     }
 
     /// Twins as in the paper of that name: a partition and a leader for each view.

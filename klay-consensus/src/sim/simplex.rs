@@ -20,7 +20,9 @@ use crate::{
     simplex::{
         Delta, Kind, SignedVote, Simplex, SimplexCodec, SimplexConfig, SimplexMessage, Vote, final_digest, proposed_in,
     },
-    types::{Codec, Engine, Evidence, Height, Limits, Misbehaviour, Slot, Statement, Step, Timeouts, Value, View, quorum},
+    types::{
+        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Slot, Statement, Step, Timeouts, Value, View, quorum,
+    },
 };
 
 /// Simplex with one policy of timeouts.
@@ -72,7 +74,9 @@ impl SimplexLab {
             }
             SimplexMessage::Vote(signed) => {
                 let kind = match signed.vote.kind {
-                    Kind::Nullify => return SimplexMessage::Vote(self.vote(node, node, Kind::Finalize, signed.vote.view, id)),
+                    Kind::Nullify => {
+                        return SimplexMessage::Vote(self.vote(node, node, Kind::Finalize, signed.vote.view, id));
+                    }
                     kind => kind,
                 };
                 SimplexMessage::Vote(self.vote(node, node, kind, signed.vote.view, id))

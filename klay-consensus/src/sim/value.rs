@@ -148,7 +148,13 @@ impl Turns {
     }
 
     /// Whether `cert` holds at least `needed(members)` distinct seals of members, and nothing else.
-    pub(super) fn accepts(&self, value: &LabValue, cert: &CommittedSeals, digest: B256, needed: fn(u32) -> u32) -> bool {
+    pub(super) fn accepts(
+        &self,
+        value: &LabValue,
+        cert: &CommittedSeals,
+        digest: B256,
+        needed: fn(u32) -> u32,
+    ) -> bool {
         let members = self.members(value.height());
         let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
         signers.sort_unstable();

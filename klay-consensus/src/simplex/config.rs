@@ -89,7 +89,10 @@ impl<V: WireValue> Validate for SimplexConfig<V> {
     fn validate(&self) -> Result<(), Refuse> {
         let shortest = self.timeouts.after(TimerKind::Proposal, Round::ZERO, &RoundHistory::default());
         if self.build_time >= shortest {
-            return Err(Refuse::Config { setting: "build_time", reason: "must be shorter than the wait for a proposal" });
+            return Err(Refuse::Config {
+                setting: "build_time",
+                reason: "must be shorter than the wait for a proposal",
+            });
         }
         if self.epoch == 0 {
             return Err(Refuse::Config { setting: "epoch", reason: "must not be zero" });

@@ -337,7 +337,10 @@ impl<V: WireValue> Simplex<V> {
     ///
     /// # Errors
     /// If a part is not a vote of this engine.
-    pub fn read_proof(evidence: &Evidence<Address>, limits: Limits) -> Result<Vec<SignedVote>, crate::types::Malformed> {
+    pub fn read_proof(
+        evidence: &Evidence<Address>,
+        limits: Limits,
+    ) -> Result<Vec<SignedVote>, crate::types::Malformed> {
         let vote = |bytes: &Vec<u8>| match SimplexMessage::<V>::decode(bytes, limits)? {
             SimplexMessage::Vote(signed) => Ok(signed),
             _ => Err(crate::types::Malformed::Unknown { what: "part of a proof", code: 0 }),

@@ -43,9 +43,9 @@ fn is_quorum(digest: B256, seals: &[Seal], committee: &Committee<Address>, autho
     // More seals than members would be work for nothing.
     seals.len() >= committee.quorum as usize
         && seals.len() <= committee.members.len()
-        && seals.iter().all(|seal| {
-            authors.author(digest, seal).is_some_and(|who| committee.is_member(who) && voters.insert(who))
-        })
+        && seals
+            .iter()
+            .all(|seal| authors.author(digest, seal).is_some_and(|who| committee.is_member(who) && voters.insert(who)))
 }
 
 /// Whether a certificate holds in the committee of its view.

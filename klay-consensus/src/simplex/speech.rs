@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256};
 
 use super::{
-    Class, Cx, Domain, Effect, REPEAT_TIMER, Seal, SignRefused, SignedVote, Simplex, SimplexMessage, Ticket,
-    Unsigned, Vote, WireValue, final_digest, seal,
+    Class, Cx, Domain, Effect, REPEAT_TIMER, Seal, SignRefused, SignedVote, Simplex, SimplexMessage, Ticket, Unsigned,
+    Vote, WireValue, final_digest, seal,
 };
 use crate::types::TimerKind;
 

@@ -28,7 +28,9 @@ impl<V: WireValue> Simplex<V> {
     /// missing meanwhile goes into the next question.
     pub(super) fn ask(&mut self, cx: &mut Cx<'_, V>, missing: Missing, whom: Option<Address>) {
         match missing {
-            Missing::Certificate(view) => self.lacking.from = Some(self.lacking.from.map_or(view, |from| from.min(view))),
+            Missing::Certificate(view) => {
+                self.lacking.from = Some(self.lacking.from.map_or(view, |from| from.min(view)))
+            }
             Missing::Value(id) => {
                 if self.lacking.values.len() < VALUES_ASKED {
                     self.lacking.values.insert(id);

@@ -7,9 +7,9 @@ use core::time::Duration;
 use alloy_primitives::{Address, B256};
 
 use super::{
-    ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PROGRESS_TIMER, PROPOSE_TIMER,
-    Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord, Slot, Time, TimerId, Unsigned,
-    Vote, WireValue, proof::with_view, seal,
+    ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PROGRESS_TIMER,
+    PROPOSE_TIMER, Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord, Slot, Time,
+    TimerId, Unsigned, Vote, WireValue, proof::with_view, seal,
 };
 use crate::types::{RoundHistory, Statement, Step, TimerKind, View};
 
@@ -235,8 +235,7 @@ impl<V: WireValue> Simplex<V> {
             return;
         }
         let Some(place) = self.building.take() else { return };
-        let fits =
-            |v: &V| v.parent() == place.parent_id && v.height() == place.parent_height.saturating_add(1);
+        let fits = |v: &V| v.parent() == place.parent_id && v.height() == place.parent_height.saturating_add(1);
         let Some(value) = value.filter(fits).and_then(|value| with_view(value, slot)) else { return };
         if value.is_sealed() {
             return self.propose(cx, value, place);

@@ -3,9 +3,9 @@
 use alloy_primitives::B256;
 
 use super::{
-    AHEAD, ASK_TIMER, Address, CERTIFICATES, Candidate, Certificate, Cx, Effect, Kind, Misbehaviour, Missing, RETRY_TIMER,
-    Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Verdict, Vote, WireValue, certificate_holds,
-    final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
+    AHEAD, ASK_TIMER, Address, CERTIFICATES, Candidate, Certificate, Cx, Effect, Kind, Misbehaviour, Missing,
+    RETRY_TIMER, Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Verdict, Vote, WireValue,
+    certificate_holds, final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
 };
 use crate::{
     istanbul::CommittedSeals,

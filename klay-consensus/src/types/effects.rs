@@ -141,7 +141,8 @@ pub enum Effect<M: Model, Msg, R> {
         /// Why.
         why: Rejected,
     },
-    /// Nothing below this slot is needed again.
+    /// Nothing below this slot is needed again. The host notes that after everything else in the step: what was persisted
+    /// and signed in it has earlier places in the log.
     Prune {
         /// The first slot that is.
         below: Slot,

@@ -5,7 +5,8 @@ use std::{ops::Range, str::FromStr, sync::Arc};
 use klay_consensus::{
     istanbul::Compat,
     sim::{
-        Lab, Report, Run, Sweep, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink, simplex::SimplexLab, sweep,
+        Lab, Report, Run, Sweep, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink, simplex::SimplexLab,
+        sweep,
     },
 };
 

@@ -92,9 +92,8 @@ impl Lab {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let end = self.first_seed.checked_add(self.seeds).ok_or("the last seed is beyond the range of seeds")?;
         let total = self.seeds * self.engines.len() as u64 * self.validators.len() as u64;
-        let bar = ProgressBar::new(total).with_style(ProgressStyle::with_template(
-            "{msg:<22} {bar:30} {pos}/{len} runs, {per_sec}, {eta} left",
-        )?);
+        let bar = ProgressBar::new(total)
+            .with_style(ProgressStyle::with_template("{msg:<22} {bar:30} {pos}/{len} runs, {per_sec}, {eta} left")?);
         let csv = self.csv.as_ref().map(fs::File::create).transpose()?.map(std::io::BufWriter::new);
         let csv = Mutex::new(csv);
         if let Some(file) = csv.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
@@ -153,7 +152,10 @@ impl Lab {
             let file = self.save.clone().unwrap_or_else(|| name.into());
             let mut text = format!("engine {}\nvalidators {validators}\n{}", engine.name(), small.to_text());
             for violation in &report.violations {
-                let line = format!("# {} at {:?}, node {}: {}\n", violation.invariant, violation.at, violation.node, violation.what);
+                let line = format!(
+                    "# {} at {:?}, node {}: {}\n",
+                    violation.invariant, violation.at, violation.node, violation.what
+                );
                 // The file stays under 4 KiB.
                 if text.len() + line.len() < 4096 {
                     text += &line;
@@ -188,7 +190,10 @@ fn replay(file: &Path) -> Outcome {
     println!("finished: {}, heights: {}", report.finished, report.metrics.heights);
     for (what, violations) in [("violated", &report.violations), ("known fault", &report.known)] {
         for violation in violations {
-            println!("{what}: {} at {:?}, node {}: {}", violation.invariant, violation.at, violation.node, violation.what);
+            println!(
+                "{what}: {} at {:?}, node {}: {}",
+                violation.invariant, violation.at, violation.node, violation.what
+            );
         }
     }
     Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

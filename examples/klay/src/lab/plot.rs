@@ -34,9 +34,10 @@ pub(super) fn draw(file: &Path, faults: &str, points: &[Point]) -> Result<(), Bo
         delays.sort_by(f64::total_cmp);
         let count = delays.len().max(1) as f64;
         let colour = Palette99::pick(index).to_rgba();
-        let steps = delays.iter().enumerate().flat_map(|(rank, delay)| {
-            [(*delay, rank as f64 / count), (*delay, (rank + 1) as f64 / count)]
-        });
+        let steps = delays
+            .iter()
+            .enumerate()
+            .flat_map(|(rank, delay)| [(*delay, rank as f64 / count), (*delay, (rank + 1) as f64 / count)]);
         chart
             .draw_series(LineSeries::new(steps, colour.stroke_width(2)))?
             .label(format!("{} of {validators}", engine.name()))

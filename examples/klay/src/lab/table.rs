@@ -19,8 +19,19 @@ pub(super) const CSV_HEAD: &str = "engine,validators,faults,seed,digest,finished
 decide_delays,block_delays,restarts,evidence,longest_gap_ms,violations,known_faults";
 
 const HEADS: [&str; 13] = [
-    "engine", "N", "seeds", "heights", "rounds mean", "max", "msgs/height", "bytes/height", "decide (delays)",
-    "block (delays)", "evidence", "violations", "known faults",
+    "engine",
+    "N",
+    "seeds",
+    "heights",
+    "rounds mean",
+    "max",
+    "msgs/height",
+    "bytes/height",
+    "decide (delays)",
+    "block (delays)",
+    "evidence",
+    "violations",
+    "known faults",
 ];
 
 /// The mean time from a proposal to its decision, in message delays; none if nothing was decided.
@@ -81,9 +92,11 @@ pub(super) fn render(rows: &[Row]) -> String {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(column, (cell, width))| {
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            })
+            .map(
+                |(column, (cell, width))| {
+                    if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                },
+            )
             .collect();
         text += cells.join("  ").trim_end();
         text.push('\n');

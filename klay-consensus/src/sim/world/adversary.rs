@@ -135,8 +135,7 @@ impl<L: Lab> World<L> {
         let step = self.adversary.pick(&[Step::Vote1, Step::Vote2, Step::Skip]).copied()?;
         let mut id = [0; 32];
         id[..8].copy_from_slice(&self.adversary.next_u64().to_le_bytes());
-        let statement =
-            if step == Step::Skip { Statement::skip(view) } else { Statement::about(view, step, id) };
+        let statement = if step == Step::Skip { Statement::skip(view) } else { Statement::about(view, step, id) };
         self.forged(from, from, statement)
     }
 

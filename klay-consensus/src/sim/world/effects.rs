@@ -20,6 +20,8 @@ struct ToSign {
 struct Rest<L: Lab> {
     persisted: Option<Lsn>,
     to_sign: Vec<ToSign>,
+    /// What the chain has decided: noted after the records of the step, whose places come before.
+    decided: Option<Slot>,
     held: Vec<EffectOf<L>>,
 }
 
@@ -43,7 +45,7 @@ impl<L: Lab> World<L> {
             }
             let at = self.now.as_nanos();
             self.mix(&[at, node as u64, effects.len() as u64, status.round.get(), status.height.get()]);
-            let mut rest = Rest { persisted: None, to_sign: Vec::new(), held: Vec::new() };
+            let mut rest = Rest { persisted: None, to_sign: Vec::new(), decided: None, held: Vec::new() };
             for effect in effects {
                 if self.nodes[node].dies() {
                     return self.crash(node);
@@ -109,13 +111,12 @@ impl<L: Lab> World<L> {
             }
             Effect::Trace(rule, _) => *self.metrics.rules.entry(rule).or_default() += 1,
             Effect::Rejected { why, .. } => *self.metrics.rejected.entry(why.rule).or_default() += 1,
-            Effect::Prune { below } => self.prune(node, below),
+            Effect::Prune { below } => rest.decided = rest.decided.max(below.prev()),
             Effect::Need(_) => {}
         }
     }
 
-    fn prune(&mut self, node: usize, below: Slot) {
-        let Some(decided) = below.prev() else { return };
+    fn prune(&mut self, node: usize, decided: Slot) {
         let Some((_, fx)) = self.nodes[node].engine.as_mut() else { return };
         let lsn = fx.reserve();
         if let Some(gate) = &mut self.nodes[node].gate {
@@ -126,6 +127,9 @@ impl<L: Lab> World<L> {
 
     /// Makes what was written durable, then signs and says what rests on it. False if the node dies on the way.
     fn finish(&mut self, node: usize, rest: Rest<L>, inputs: &mut Inputs<L>) -> bool {
+        if let Some(decided) = rest.decided {
+            self.prune(node, decided);
+        }
         if rest.persisted.is_none() && rest.to_sign.is_empty() && rest.held.is_empty() {
             return true;
         }
@@ -187,7 +191,8 @@ impl<L: Lab> World<L> {
         }
         let ahead = if self.nodes[node].byzantine == Some(super::Byzantine::FutureValues) { 3_000_000_000 } else { 0 };
         let stamp = self.calendar(node) + ahead;
-        self.made.insert(value.id(), Made { height: value.height(), at: self.now, proposed: None, stamp, followed: false });
+        self.made
+            .insert(value.id(), Made { height: value.height(), at: self.now, proposed: None, stamp, followed: false });
         if let Some(parent) = self.made.get_mut(&value.parent()).filter(|parent| !parent.followed) {
             parent.followed = true;
             let since = self.now.since(parent.at);
@@ -233,4 +238,5 @@ impl<L: Lab> World<L> {
         };
         let time = self.work_time(self.run.faults.slow_checks);
         self.at(time, Event::Verdict { node, life, slot, id: value.id(), verdict });
-    }}
+    }
+}
