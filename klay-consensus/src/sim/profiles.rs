@@ -26,12 +26,12 @@ pub const PROFILES: [Profile; 12] = [
     },
     Profile {
         name: "network",
-        about: "loss, duplicates, damage, long delays, slow nodes for a minute",
+        about: "loss, duplicates, damage, long delays, slow nodes for half a minute",
         make: |_, seed| Faults { delays: delays(seed), ..Faults::network() },
     },
     Profile {
         name: "partition",
-        about: "the network in parts and one-way links for two minutes",
+        about: "the network in parts and one-way links for forty seconds",
         make: |_, seed| Faults {
             partitions: 1 + (seed % 5) as u32,
             one_way: (seed % 4) as u32,
@@ -96,14 +96,14 @@ impl Faults {
         Self { delays: Delays::Wan, delay_max: Duration::from_millis(200), bandwidth: 12_500_000, ..Self::none() }
     }
 
-    /// Loss, duplicates and long delays for a minute.
+    /// Loss, duplicates and long delays for half a minute.
     pub fn network() -> Self {
         Self {
             drop: 200,
             duplicate: 100,
             corrupt: 10,
-            delay_wild: Duration::from_secs(20),
-            settles_at: Duration::from_secs(60),
+            delay_wild: Duration::from_secs(10),
+            settles_at: Duration::from_secs(30),
             slow_nodes: 1,
             clock_offset: Duration::from_secs(5),
             clock_drift: 500,
@@ -111,17 +111,17 @@ impl Faults {
         }
     }
 
-    /// The network cut into parts, several times in two minutes.
+    /// The network cut into parts, several times in forty seconds.
     pub fn partitions() -> Self {
-        Self { partitions: 4, one_way: 2, settles_at: Duration::from_secs(120), ..Self::none() }
+        Self { partitions: 4, one_way: 2, settles_at: Duration::from_secs(40), ..Self::none() }
     }
 
     /// Crashes with what they do to unsynced data.
     pub fn crashes(count: u32) -> Self {
         Self {
             crashes: count,
-            downtime: Duration::from_secs(20),
-            settles_at: Duration::from_secs(90),
+            downtime: Duration::from_secs(10),
+            settles_at: Duration::from_secs(30),
             old_copies: 1,
             ..Self::none()
         }
@@ -133,7 +133,7 @@ impl Faults {
             clock_offset: Duration::from_secs(5),
             clock_drift: 500,
             clock_steps: 8,
-            settles_at: Duration::from_secs(60),
+            settles_at: Duration::from_secs(20),
             ..Self::none()
         }
     }
@@ -144,7 +144,7 @@ impl Faults {
             byzantine: hostile(n, seed),
             invalid_values: 300,
             starve_votes: 300,
-            settles_at: Duration::from_secs(60),
+            settles_at: Duration::from_secs(20),
             ..Self::none()
         }
     }
@@ -155,7 +155,7 @@ impl Faults {
             byzantine: vec![Byzantine::Twin; quorum::tolerated(n) as usize],
             split_views: 1,
             leaders: seed as u32 | 1,
-            settles_at: Duration::from_secs(60),
+            settles_at: Duration::from_secs(20),
             ..Self::none()
         }
     }
@@ -164,7 +164,7 @@ impl Faults {
     pub fn flood(n: u32, _seed: u64) -> Self {
         Self {
             byzantine: vec![Byzantine::Flood; quorum::tolerated(n) as usize],
-            settles_at: Duration::from_secs(30),
+            settles_at: Duration::from_secs(5),
             ..Self::none()
         }
     }
@@ -177,7 +177,7 @@ impl Faults {
             slow_checks: 100,
             apply_failures: 100,
             set_change: if room { 2 + (seed % 3) as u32 } else { 0 },
-            settles_at: Duration::from_secs(60),
+            settles_at: Duration::from_secs(20),
             ..Self::none()
         }
     }
@@ -200,7 +200,7 @@ impl Faults {
             crashes: 3,
             downtime: Duration::from_secs(20),
             old_copies: 1,
-            settles_at: Duration::from_secs(90),
+            settles_at: Duration::from_secs(40),
             clock_steps: 2,
             byzantine: hostile(n, seed),
             invalid_values: 300,

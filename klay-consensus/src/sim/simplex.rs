@@ -32,13 +32,14 @@ pub struct SimplexLab {
     delta: Delta,
     timeouts: Arc<dyn Timeouts>,
     pipelined: bool,
+    period: Duration,
 }
 
 impl SimplexLab {
     /// `n` validators.
     pub fn new(n: usize) -> Self {
         let delta = Delta { base: Duration::from_millis(400), cap: Duration::from_secs(2) };
-        Self { turns: Turns::new(n), delta, timeouts: Arc::new(delta), pipelined: true }
+        Self { turns: Turns::new(n), delta, timeouts: Arc::new(delta), pipelined: true, period: Duration::ZERO }
     }
 
     /// The same with values built on applied ones only.
@@ -104,12 +105,20 @@ impl Lab for SimplexLab {
             authors: Arc::new(MockAuthors),
             epoch: self.turns.epoch(),
             pipelined: self.pipelined,
+            period: self.period,
             ..SimplexConfig::new(self.peer(node), Arc::new(self.turns.clone()), B256::ZERO)
         }
     }
 
+    /// While there are faults, blocks come twice a second: a run at full pace would have too many.
     fn tuned(&self, faults: &Faults) -> Option<Self> {
-        self.turns.tuned(faults).map(|turns| Self { turns, ..self.clone() })
+        let period = if faults.settles_at.is_zero() { Duration::ZERO } else { Duration::from_millis(500) };
+        let turns = self.turns.tuned(faults);
+        (turns.is_some() || period != self.period).then(|| Self {
+            turns: turns.unwrap_or_else(|| self.turns.clone()),
+            period,
+            ..self.clone()
+        })
     }
 
     fn genesis(&self) -> B256 {
@@ -242,7 +251,7 @@ impl Lab for SimplexLab {
     }
 
     fn period(&self) -> Duration {
-        Duration::ZERO
+        self.period
     }
 
     /// At most F leaders in a row fail, each costs 3Δ and one to meet; then three delays. What was lost before is

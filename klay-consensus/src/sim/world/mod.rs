@@ -186,7 +186,8 @@ impl<L: Lab> World<L> {
         let per_height = self.run.patience.saturating_mul(u32::try_from(self.run.heights).unwrap_or(u32::MAX));
         let limit = self.links.settles().after(per_height);
         while let Some(((at, _), event)) = self.events.pop_first() {
-            if at > limit || self.finished() {
+            // Whatever was planned has to happen.
+            if at > limit || self.settled() && self.finished() {
                 break;
             }
             self.now = at;
