@@ -210,6 +210,25 @@ async fn accounts_and_keys_have_klaytns_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_of_clients_send_transfers_and_updates() {
+    let chain = Chain::start().await;
+    let key = "8f2a55949038a9610f50fb23b5883af3b4ecb3c3bb792cbcefbd1542c692be63";
+    let own = chain.ok("personal_importRawKey", json!([key, "pass"])).await;
+    let fund = json!([{"from": chain.accounts[0], "to": own, "value": "0xde0b6b3a7640000"}]);
+    let hash = chain.ok("eth_sendTransaction", fund).await;
+    chain.receipt(&hash).await;
+    let transfer = json!([{"from": own, "to": chain.accounts[1], "value": "0x5"}, "pass"]);
+    let hash = chain.ok("personal_sendValueTransfer", transfer).await;
+    let receipt = chain.receipt(&hash).await;
+    assert_eq!(receipt["status"], "0x1");
+    assert_eq!(chain.ok("kaia_getTransactionByHash", json!([hash])).await["type"], "TxTypeValueTransfer");
+    let update = json!([{"from": own, "key": "0x03c0"}, "pass"]);
+    let hash = chain.ok("personal_sendAccountUpdate", update).await;
+    assert_eq!(chain.receipt(&hash).await["status"], "0x1");
+    assert_eq!(chain.ok("kaia_getAccountKey", json!([own, "latest"])).await["keyType"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fees_are_half_burnt_and_half_earned() {
     let chain = Chain::start().await;
     let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };

@@ -57,19 +57,21 @@ impl Keyring {
 
     /// Takes over a key in hex, or a wallet key text, and locks it.
     pub(super) fn import(&self, wallet: &dyn NodeWallet, text: &str, password: &str) -> Result<Address, RpcError> {
-        let invalid = || RpcError::failed("invalid hex string");
-        let (address, key) = if text.len() == 64 {
-            let bytes = Zeroizing::new(alloy_primitives::hex::decode(text).map_err(|_| invalid())?);
-            let key = SecretKey::from_slice(&bytes).map_err(RpcError::from_error)?;
-            (key.address(), key)
-        } else {
-            let key: WalletKey = text.parse().map_err(|error| match error {
-                WalletKeyError::UnsupportedType => RpcError::failed("Kaia wallet key type must be 00."),
-                _ => invalid(),
-            })?;
-            (key.address, key.secret)
-        };
+        let (address, key) = parse(text)?;
         self.add(wallet, address, key, password)
+    }
+
+    /// Puts another key in the place of one that a client brought, and locks it.
+    pub(super) fn replace(&self, text: &str, password: &str, new: &str) -> Result<Address, RpcError> {
+        let (address, key) = parse(text)?;
+        match self.0.lock().get_mut(&address) {
+            Some(held) if *held.password == password => {
+                *held = Held { key, password: Zeroizing::new(new.to_owned()), lock: Lock::Locked };
+                Ok(address)
+            }
+            Some(_) => Err(wrong_password()),
+            None => Err(RpcError::failed("no key for given address or file")),
+        }
     }
 
     /// Makes a key.
@@ -152,6 +154,22 @@ impl Keyring {
     }
 }
 
+/// A key in hex, or a wallet key text with the address that it belongs to.
+fn parse(text: &str) -> Result<(Address, SecretKey), RpcError> {
+    let invalid = || RpcError::failed("invalid hex string");
+    if text.len() == 64 {
+        let bytes = Zeroizing::new(alloy_primitives::hex::decode(text).map_err(|_| invalid())?);
+        let key = SecretKey::from_slice(&bytes).map_err(RpcError::from_error)?;
+        Ok((key.address(), key))
+    } else {
+        let key: WalletKey = text.parse().map_err(|error| match error {
+            WalletKeyError::UnsupportedType => RpcError::failed("Kaia wallet key type must be 00."),
+            _ => invalid(),
+        })?;
+        Ok((key.address, key.secret))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -175,6 +193,17 @@ mod tests {
         assert!(sign(None).is_err());
         ring.unlock(&NoWallet, address, "open", Duration::from_nanos(1)).unwrap();
         assert!(sign(None).is_err());
+    }
+
+    #[test]
+    fn a_replaced_key_answers_to_the_new_password() {
+        let ring = Keyring::default();
+        assert!(ring.replace(KEY, "old", "new").is_err());
+        let address = ring.import(&NoWallet, KEY, "old").unwrap();
+        assert_eq!(ring.replace(KEY, "no", "new").unwrap_err(), wrong_password());
+        assert_eq!(ring.replace(KEY, "old", "new"), Ok(address));
+        assert!(ring.sign(&NoWallet, address, B256::ZERO, Some("old")).is_err());
+        assert!(ring.sign(&NoWallet, address, B256::ZERO, Some("new")).is_ok());
     }
 
     #[test]

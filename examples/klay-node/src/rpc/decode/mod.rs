@@ -20,7 +20,7 @@ pub use filter::Criteria;
 pub use key::KeyJson;
 pub use params::{Param, Params, Spec};
 pub use scalar::{BlockNonce, FilterId, HexUint, HexUint64, Quantity};
-pub use send::SendRequest;
+pub use send::{AccountUpdateRequest, SendRequest, ValueTransferRequest};
 pub(super) use send::{access_list, signed};
 pub use trace::{TraceConfig, TracerConfig};
 

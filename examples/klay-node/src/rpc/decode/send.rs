@@ -48,23 +48,60 @@ impl Decode for SendRequest {
     const GO: &'static str = "api.SendTxArgs";
 
     fn decode(raw: &RawValue) -> Result<Self, Reason> {
-        let mut request = Self::default();
-        for (name, value) in members(raw, Self::GO)? {
-            if let Some(name) = declared(&MEMBERS, &name) {
-                read_member(&mut request.0, name, value)?;
-            }
-        }
-        Ok(request)
+        read(raw, Self::GO, "SendTxArgs", &MEMBERS, TxArgs::default()).map(Self)
     }
 }
 
-fn read_member(args: &mut TxArgs, name: &'static str, raw: &RawValue) -> Result<(), Reason> {
-    const ROOT: &str = "SendTxArgs";
-    let quantity = || member::<Quantity>(ROOT, name, raw).map(|q| Some(q.0));
-    let number = || member::<HexUint64>(ROOT, name, raw).map(|n| Some(n.0));
-    let bytes = || member::<Bytes>(ROOT, name, raw).map(Some);
-    let address = || member::<Address>(ROOT, name, raw);
-    let within = |reason: Reason| reason.within(ROOT, name);
+/// A value transfer with few members (`api.ValueTransferTxArgs`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueTransferRequest(pub TxArgs);
+
+impl Decode for ValueTransferRequest {
+    const GO: &'static str = "api.ValueTransferTxArgs";
+
+    fn decode(raw: &RawValue) -> Result<Self, Reason> {
+        let names = ["from", "gas", "gasPrice", "nonce", "to", "value"];
+        let empty = TxArgs { type_int: Some(0x08), to: Some(Address::ZERO), ..TxArgs::default() };
+        read(raw, Self::GO, "ValueTransferTxArgs", &names, empty).map(Self)
+    }
+}
+
+/// A change of an account's key with few members (`api.AccountUpdateTxArgs`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountUpdateRequest(pub TxArgs);
+
+impl Decode for AccountUpdateRequest {
+    const GO: &'static str = "api.AccountUpdateTxArgs";
+
+    fn decode(raw: &RawValue) -> Result<Self, Reason> {
+        let names = ["from", "gas", "gasPrice", "nonce", "key"];
+        let empty = TxArgs { type_int: Some(0x20), ..TxArgs::default() };
+        read(raw, Self::GO, "AccountUpdateTxArgs", &names, empty).map(Self)
+    }
+}
+
+/// Reads the members `names` of the struct `root` into `args`.
+fn read(
+    raw: &RawValue,
+    go: &'static str,
+    root: &'static str,
+    names: &[&'static str],
+    mut args: TxArgs,
+) -> Result<TxArgs, Reason> {
+    for (name, value) in members(raw, go)? {
+        if let Some(name) = declared(names, &name) {
+            read_member(&mut args, root, name, value)?;
+        }
+    }
+    Ok(args)
+}
+
+fn read_member(args: &mut TxArgs, root: &'static str, name: &'static str, raw: &RawValue) -> Result<(), Reason> {
+    let quantity = || member::<Quantity>(root, name, raw).map(|q| Some(q.0));
+    let number = || member::<HexUint64>(root, name, raw).map(|n| Some(n.0));
+    let bytes = || member::<Bytes>(root, name, raw).map(Some);
+    let address = || member::<Address>(root, name, raw);
+    let within = |reason: Reason| reason.within(root, name);
     match name {
         "typeInt" => args.type_int = Some(integer::<u16>(raw, "types.TxType").map_err(within)?.into()),
         "from" => args.from = address()?,
@@ -78,17 +115,17 @@ fn read_member(args: &mut TxArgs, name: &'static str, raw: &RawValue) -> Result<
         "data" => args.data = bytes()?,
         "input" => args.input = bytes()?,
         "codeFormat" => args.code_format = Some(integer(raw, "params.CodeFormat").map_err(within)?),
-        "humanReadable" => args.human_readable = Some(member(ROOT, name, raw)?),
+        "humanReadable" => args.human_readable = Some(member(root, name, raw)?),
         "key" => args.key = bytes()?,
-        "accessList" => args.access_list = Some(access_list(member::<AccessTuples>(ROOT, name, raw)?.0)),
+        "accessList" => args.access_list = Some(access_list(member::<AccessTuples>(root, name, raw)?.0)),
         "chainId" => args.chain_id = quantity()?,
         "authorizationList" => {
-            let list: Vec<call::Authorization> = member(ROOT, name, raw)?;
+            let list: Vec<call::Authorization> = member(root, name, raw)?;
             args.authorization_list = Some(list.iter().map(signed).collect());
         }
         "feePayer" => args.fee_payer = Some(address()?),
         "feeRatio" => args.fee_ratio = Some(integer(raw, "types.FeeRatio").map_err(within)?),
-        _ => args.signatures = Some(Signatures::new(member::<SignatureList>(ROOT, name, raw)?.0)),
+        _ => args.signatures = Some(Signatures::new(member::<SignatureList>(root, name, raw)?.0)),
     }
     Ok(())
 }

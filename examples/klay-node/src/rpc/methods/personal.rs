@@ -23,6 +23,10 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         s.keyring.import(s.node.wallet(), &key, &password).map(bytes)
     });
     let s = Arc::clone(services);
+    table.quick(&personal, "replaceRawKey", move |(key, password, new): (String, String, String)| {
+        s.keyring.replace(&key, &password, &new).map(bytes)
+    });
+    let s = Arc::clone(services);
     table.quick(&personal, "unlockAccount", move |(address, password, time): (Address, String, Option<u64>)| {
         let time = Duration::from_secs(time.unwrap_or(UNLOCKED));
         s.keyring.unlock(s.node.wallet(), address, &password, time).map(|()| true)

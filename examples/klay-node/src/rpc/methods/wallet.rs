@@ -21,7 +21,7 @@ use crate::{
     KlaytnTx, Origin,
     rpc::{
         Namespace, RpcError, Services, Table,
-        decode::{EthCallRequest, HexUint64, Quantity, SendRequest},
+        decode::{AccountUpdateRequest, EthCallRequest, HexUint64, Quantity, SendRequest, ValueTransferRequest},
         shapes::{Object, Put, bytes, tx},
     },
 };
@@ -79,6 +79,14 @@ fn add_personal(table: &mut Table, wallet: &Arc<Wallet>) {
             w.send(request.0, Some(&password))
         });
     }
+    let w = Arc::clone(wallet);
+    table.heavy(&personal, "sendValueTransfer", move |(request, password): (ValueTransferRequest, String)| {
+        w.send(request.0, Some(&password))
+    });
+    let w = Arc::clone(wallet);
+    table.heavy(&personal, "sendAccountUpdate", move |(request, password): (AccountUpdateRequest, String)| {
+        w.send(request.0, Some(&password))
+    });
     let w = Arc::clone(wallet);
     table.heavy(&personal, "signTransaction", move |(request, password): (SendRequest, String)| {
         w.sign(request.0, Some(&password)).map(|tx| signed_result(&tx))
