@@ -76,7 +76,7 @@ impl Default for Limits {
             call_gas_cap: 0,
             trace_timeout: Duration::from_secs(5),
             trace_timeout_max: Duration::from_secs(300),
-            trace_bytes: 256 * 1024 * 1024,
+            trace_bytes: 128 * 1024 * 1024,
             tracers: cores.clamp(1, 4),
             log_timeout: Duration::from_secs(10),
             log_results: 10_000,

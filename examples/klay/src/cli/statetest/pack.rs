@@ -89,7 +89,12 @@ impl Pack {
         while let Some(directory) = rest.pop() {
             let failed = |error: io::Error| format!("{}: {error}", directory.display());
             for entry in fs::read_dir(&directory).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
+                let entry = entry.map_err(failed)?;
+                let path = entry.path();
+                if entry.file_name().to_string_lossy().starts_with('.') {
+                    // Indexes and the like of those who made the suite.
+                    continue;
+                }
                 if path.is_dir() {
                     rest.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "json") {
