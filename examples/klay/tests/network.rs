@@ -106,3 +106,19 @@ fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() 
     assert!(network.node(0).call("governance_vote", &json!(["istanbul.epoch", 1])).is_err());
     network.check_equal(&[0, 1, 2, 3]);
 }
+
+#[test]
+fn simplex_decides_too_and_survives_one() {
+    let accounts = DevAccounts::derive(dev::MNEMONIC, 1).unwrap();
+    let mut network = Network::start("simplex", 4, 0, &[]);
+    network.wait_for_block(3, &[0, 1, 2, 3]);
+    let hash = network.node(1).send(&transfer(&accounts.keys[0], 0));
+    network.node(2).wait_for_receipt(hash);
+    network.kill(3);
+    let head = network.node(0).head();
+    network.wait_for_block(head + 4, &[0, 1, 2]);
+    network.restart(3);
+    let head = network.node(0).head();
+    network.wait_for_block(head + 4, &[0, 1, 2, 3]);
+    network.check_equal(&[0, 1, 2, 3]);
+}

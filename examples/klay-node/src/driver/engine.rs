@@ -3,9 +3,10 @@
 use klay_consensus::{
     gate::GateRules,
     istanbul::{justified, seal},
+    simplex,
     types::Round,
 };
-use klay_core::B256;
+use klay_core::{B256, block::Header};
 
 /// How blocks are decided. All nodes of a chain have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,11 +17,13 @@ pub enum EngineKind {
     Istanbul,
     /// Istanbul without locks: every proposal after the first proves that it may be made.
     Justified,
+    /// Simplex: two message delays to the next block, three to a final one.
+    Simplex,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Dev, Self::Istanbul, Self::Justified];
+    pub const ALL: [Self; 4] = [Self::Dev, Self::Istanbul, Self::Justified, Self::Simplex];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -28,6 +31,7 @@ impl EngineKind {
             Self::Dev => "dev",
             Self::Istanbul => "istanbul",
             Self::Justified => "justified",
+            Self::Simplex => "simplex",
         }
     }
 
@@ -36,16 +40,26 @@ impl EngineKind {
         Self::ALL.into_iter().find(|engine| engine.name() == name)
     }
 
-    /// What a committed seal signs; `round` is what the header says of it.
-    pub(super) fn seal_digest(self, hash: B256, round: u8) -> B256 {
+    /// What a committed seal of a header signs; `round` is the byte that the header has for it. `None` if the header does
+    /// not say enough.
+    pub(super) fn seal_digest(self, header: &Header, hash: B256, round: u8) -> Option<B256> {
         match self {
-            Self::Dev | Self::Istanbul => seal::committed_digest(hash),
-            Self::Justified => justified::seal_digest(hash, Round::new(round.into())),
+            Self::Dev | Self::Istanbul => Some(seal::committed_digest(hash)),
+            Self::Justified => Some(justified::seal_digest(hash, Round::new(round.into()))),
+            Self::Simplex => {
+                let view = simplex::proposed_in(header)?.saturating_add(round.into());
+                Some(simplex::final_digest(hash, view))
+            }
         }
     }
 
     /// What the gate refuses beyond equal votes.
     pub(super) const fn gate_rules(self) -> GateRules {
-        GateRules { exclusive_skip: false }
+        GateRules { exclusive_skip: matches!(self, Self::Simplex) }
+    }
+
+    /// Whether the slots of its statements are heights.
+    pub(super) const fn counts_heights(self) -> bool {
+        !matches!(self, Self::Simplex)
     }
 }

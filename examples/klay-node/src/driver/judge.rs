@@ -114,7 +114,8 @@ impl Judge {
     pub(super) fn seals(&self, header: &Header, hash: B256) -> Result<(), Unfit> {
         let council = self.council(header.number)?;
         let extra = IstanbulExtra::decode(&header.extra).map_err(|error| Unfit::invalid("extra", error))?;
-        let digest = self.engine.seal_digest(hash, extra.round());
+        let digest = self.engine.seal_digest(header, hash, extra.round());
+        let digest = digest.ok_or_else(|| Unfit::invalid("extra", "it does not say what the seals are over"))?;
         let mut signers = Vec::with_capacity(extra.committed_seals.len().min(council.council().len()));
         for seal in &extra.committed_seals {
             let signer = seal::seal_author(digest, seal).filter(|signer| council.council().contains(*signer));

@@ -33,7 +33,7 @@ pub(crate) struct Keeper {
     pub(super) judge: Judge,
     pub(super) undecided: Undecided,
     /// Seconds between two blocks.
-    period: u64,
+    pub(super) period: u64,
     writer: Mutex<()>,
 }
 

@@ -37,6 +37,7 @@ use klay_consensus::{
         justified::{Justified, JustifiedCodec, JustifiedConfig, JustifiedMessage},
         seal::KeySigner,
     },
+    simplex::{Delta, Simplex, SimplexCodec, SimplexConfig, SimplexMessage},
     types::{Codec, Engine, Evidence, Slot, Status, Timeouts},
     wal::{Disk, Entry, FsDisk, Identity, MemoryDisk},
 };
@@ -138,6 +139,7 @@ impl Pace {
 #[async_trait]
 trait Hosted: Send + Sync {
     fn demand(&self);
+    /// The chain has moved; the validators of the next block are known now.
     fn head(&self, tip: Tip<Klaytn<Proposal>>);
     fn peer(&self, peer: Address, is_up: bool);
     async fn status(&self) -> Option<Status<Klaytn<Proposal>>>;
@@ -152,7 +154,9 @@ impl<Msg: Send + 'static> Hosted for HostHandle<Klaytn<Proposal>, Msg> {
     }
 
     fn head(&self, tip: Tip<Klaytn<Proposal>>) {
+        let next = tip.height.saturating_add(1);
         Self::head(self, tip);
+        Self::sets(self, next);
     }
 
     fn peer(&self, peer: Address, is_up: bool) {
@@ -187,8 +191,20 @@ impl Carries for JustifiedMessage<Proposal> {
     }
 }
 
+impl Carries for SimplexMessage<Proposal> {
+    fn proposal(&self) -> Option<&Proposal> {
+        match self {
+            Self::Proposal { value, .. } | Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 /// The gate of a node.
 type NodeGate<D> = Gate<KeySigner<SecretKey>, D>;
+
+/// Spans of Simplex: 3 s for a proposal, 4.5 s for the end of a view.
+const DELTA: Delta = Delta { base: Duration::from_millis(1_500), cap: Duration::from_secs(10) };
 
 /// What an engine needs to be hosted, whichever it is.
 struct Stage<D> {
@@ -211,6 +227,18 @@ impl<D: Disk + 'static> Stage<D> {
                 let domain = domain(chain.config().chain_id, chain.genesis_hash(), EngineKind::Justified);
                 let config = JustifiedConfig { timeouts, build_time, ..JustifiedConfig::new(me, committees, domain) };
                 self.with_peers::<Justified<Proposal>, _>(config, JustifiedCodec).await
+            }
+            Pace::Bft { engine: EngineKind::Simplex, build_time, .. } => {
+                let domain = domain(chain.config().chain_id, chain.genesis_hash(), EngineKind::Simplex);
+                let config = SimplexConfig {
+                    timeouts: Arc::new(DELTA),
+                    build_time,
+                    period: Duration::from_secs(self.app.keeper.period),
+                    // The validators of a block follow from the block before it.
+                    epoch: 1,
+                    ..SimplexConfig::new(me, committees, domain)
+                };
+                self.with_peers::<Simplex<Proposal>, _>(config, SimplexCodec).await
             }
             Pace::Bft { engine: EngineKind::Istanbul | EngineKind::Dev, timeouts, build_time } => {
                 let config = IstanbulConfig { timeouts, build_time, ..IstanbulConfig::new(me, committees) };

@@ -11,7 +11,7 @@ use super::{
     Misdeed, Network,
     wire::{MAX_HASHES, MAX_SPOKEN, Request},
 };
-use crate::{SharedTx, pool::Origin};
+use crate::SharedTx;
 
 /// Lists of transactions that are kept.
 const KEPT: usize = 8;
@@ -66,6 +66,8 @@ fn fits(transactions: &[SharedTx]) -> bool {
 impl Network {
     /// The transactions with these hashes, in order; `peer` is asked for those that are not here.
     pub(super) async fn assemble(&self, peer: PeerId, hashes: &[B256]) -> Option<Vec<SharedTx>> {
+        // What is on its way in will be there in a moment.
+        self.0.pool.settled(hashes).await;
         let found = self.0.pool.get_all(hashes);
         let missing: Vec<B256> =
             hashes.iter().zip(&found).filter(|(_, tx)| tx.is_none()).map(|(hash, _)| *hash).collect();
@@ -92,25 +94,10 @@ impl Network {
             self.blame(&peer, Misdeed::BadAnswer);
             return None;
         };
-        // While they were under way they may have come by gossip.
-        let names: Vec<B256> = decoded.iter().map(HashedTx::hash).collect();
-        let mut found = Vec::with_capacity(names.len());
-        let mut unknown = Vec::new();
-        for (tx, waiting) in decoded.into_iter().zip(self.0.pool.get_all(&names)) {
-            match waiting {
-                Some(waiting) => found.push((waiting.hash(), waiting)),
-                None => unknown.push(tx),
-            }
-        }
-        match self.recovered(unknown).await? {
-            Ok(recovered) => {
-                self.remember(recovered.iter().map(|tx| tx.hash()));
-                for tx in recovered {
-                    // If the block is not decided they wait like any other; if they cannot wait, the block decides.
-                    let _refused = self.0.pool.add(Arc::clone(&tx), Origin::Remote);
-                    found.push((tx.hash(), tx));
-                }
-                Some(found)
+        match self.0.pool.for_block(decoded).await {
+            Ok(found) => {
+                self.remember(found.iter().map(|tx| tx.hash()));
+                Some(found.into_iter().map(|tx| (tx.hash(), tx)).collect())
             }
             Err(error) => {
                 tracing::debug!(%peer, %error, "transaction of a block");

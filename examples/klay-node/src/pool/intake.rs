@@ -4,7 +4,7 @@
 //! signature is recovered, once per process. What is under way is bounded: beyond that the answer is `txpool is full`
 //! at once, so that a flood of transactions cannot starve the rest of the node.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::map::B256Set;
 use arc_swap::ArcSwap;
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Entry, Origin, PoolConfig, PoolError, TxPool, entry::new_key, head::PoolHead, validate};
-use crate::{Fee, KlaytnTx};
+use crate::{Fee, KlaytnTx, SharedTx};
 
 /// Batches up to this size are done on the spot: handing them over would cost more than it brings.
 const ON_THE_SPOT: usize = 2;
@@ -103,10 +103,103 @@ fn prepare(pool: &TxPool, raw: &[u8], origin: Origin) -> Prepared {
         Err(error) => return Prepared { claimed: None, entry: Err(PoolError::Decode(error)) },
     };
     let hash = tx.hash();
-    if pool.contains(hash) || !pool.0.intake.under_way.lock().insert(hash) {
+    if pool.contains(hash) || !claim(pool, hash) {
         return Prepared { claimed: None, entry: Err(PoolError::Known(hash)) };
     }
     Prepared { claimed: Some(hash), entry: recover(pool, tx, raw, origin) }
+}
+
+/// Makes this caller the one who recovers a transaction; `false` if there is another one, or it waits here by now.
+fn claim(pool: &TxPool, hash: B256) -> bool {
+    if !pool.0.intake.under_way.lock().insert(hash) {
+        return false;
+    }
+    // It may have been admitted between the question whether it waits and the claim.
+    if pool.contains(hash) {
+        pool.0.intake.under_way.lock().remove(&hash);
+        return false;
+    }
+    true
+}
+
+fn release(pool: &TxPool, hashes: impl IntoIterator<Item = B256>) {
+    let mut under_way = pool.0.intake.under_way.lock();
+    for hash in hashes {
+        under_way.remove(&hash);
+    }
+}
+
+/// How long a transaction that somebody else recovers is waited for, a moment at a time.
+const MOMENT: Duration = Duration::from_millis(2);
+/// Moments.
+const PATIENCE: usize = 250;
+
+/// Waits until none of these is under way.
+pub(super) async fn settled(pool: &TxPool, hashes: &[B256]) {
+    for _ in 0..PATIENCE {
+        let is_under_way = {
+            let under_way = pool.0.intake.under_way.lock();
+            hashes.iter().any(|hash| under_way.contains(hash))
+        };
+        if !is_under_way {
+            return;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+}
+
+/// The transactions of a block, recovered once per process: those that wait are taken from there, those that somebody
+/// else recovers are waited for. What can wait for another block is admitted.
+pub(super) async fn for_block(pool: &TxPool, transactions: Vec<HashedTx<Fee>>) -> Result<Vec<SharedTx>, RecoverError> {
+    let names: Vec<B256> = transactions.iter().map(HashedTx::hash).collect();
+    let mut hashed: Vec<_> = transactions.into_iter().map(Some).collect();
+    let mut found = pool.get_all(&names);
+    for turn in 0..=PATIENCE {
+        let mut claimed = Vec::new();
+        for (index, hash) in names.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
+            // Whoever recovers it is not heard of any more: done here then.
+            if claim(pool, *hash) || turn == PATIENCE {
+                claimed.extend(hashed[index].take().map(|tx| (index, tx)));
+            }
+        }
+        if !claimed.is_empty() {
+            let hashes: Vec<B256> = claimed.iter().map(|(index, _)| names[*index]).collect();
+            let recovered = recover_all(pool, claimed).await;
+            if let Ok(recovered) = &recovered {
+                for (index, tx) in recovered {
+                    // If the block is not decided they wait like any other; if they cannot wait, the block decides.
+                    let _refused = pool.add(Arc::clone(tx), Origin::Remote);
+                    found[*index] = Some(Arc::clone(tx));
+                }
+            }
+            release(pool, hashes);
+            recovered?;
+        }
+        if found.iter().all(Option::is_some) {
+            break;
+        }
+        tokio::time::sleep(MOMENT).await;
+        for (index, waiting) in pool.get_all(&names).into_iter().enumerate() {
+            found[index] = found[index].take().or(waiting);
+        }
+    }
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn recover_all(
+    pool: &TxPool,
+    transactions: Vec<(usize, HashedTx<Fee>)>,
+) -> Result<Vec<(usize, SharedTx)>, RecoverError> {
+    let chain_id = pool.0.intake.head.load().chain_id;
+    pool.0.metrics.recoveries.add(transactions.len() as u64);
+    let (answer, answers) = oneshot::channel();
+    rayon::spawn(move || {
+        let recover = |(index, tx): (usize, HashedTx<Fee>)| Ok((index, Arc::new(tx.recover(chain_id)?)));
+        // The one who asked may have gone.
+        let _gone = answer.send(transactions.into_par_iter().map(recover).collect());
+    });
+    // The sender is dropped only if the pool of threads is gone.
+    answers.await.unwrap_or(Err(RecoverError::InvalidSignature))
 }
 
 fn recover(pool: &TxPool, tx: HashedTx<Fee>, raw: &[u8], origin: Origin) -> Result<Entry, PoolError> {
@@ -130,9 +223,6 @@ fn blame(raw: &[u8], chain_id: u64, error: RecoverError) -> PoolError {
 fn admit(pool: &TxPool, prepared: Vec<Prepared>, origin: Origin) -> Vec<Result<B256, PoolError>> {
     let claimed: Vec<B256> = prepared.iter().filter_map(|item| item.claimed).collect();
     let answers = pool.admit(prepared.into_iter().map(|item| item.entry), origin);
-    let mut under_way = pool.0.intake.under_way.lock();
-    for hash in claimed {
-        under_way.remove(&hash);
-    }
+    release(pool, claimed);
     answers
 }

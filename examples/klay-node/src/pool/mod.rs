@@ -28,11 +28,11 @@ use std::{
 };
 
 use klay_accounts::StateAccount;
-use klay_core::{Address, B256, Bytes};
+use klay_core::{Address, B256, Bytes, crypto::RecoverError, tx::HashedTx};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, futures::Notified};
 
-use crate::{SharedTx, metrics::Metrics};
+use crate::{Fee, SharedTx, metrics::Metrics};
 
 pub use best::Best;
 pub use blobs::BlobError;
@@ -154,6 +154,19 @@ impl TxPool {
     pub fn get_all(&self, hashes: &[B256]) -> Vec<Option<SharedTx>> {
         let state = self.0.state.lock();
         hashes.iter().map(|hash| state.get(*hash).map(Arc::clone)).collect()
+    }
+
+    /// Waits until none of these is between its arrival and its admission.
+    pub(crate) async fn settled(&self, hashes: &[B256]) {
+        intake::settled(self, hashes).await;
+    }
+
+    /// The transactions of a block with their signers, each recovered once per process.
+    ///
+    /// # Errors
+    /// If a signature is invalid.
+    pub(crate) async fn for_block(&self, transactions: Vec<HashedTx<Fee>>) -> Result<Vec<SharedTx>, RecoverError> {
+        intake::for_block(self, transactions).await
     }
 
     /// Whether it waits here.

@@ -69,7 +69,7 @@ pub(crate) struct RunNode {
     /// Connections at most
     #[arg(long, value_name = "N", default_value_t = 64)]
     max_peers: u32,
-    /// The consensus engine of the chain: istanbul or justified [default: istanbul]
+    /// The consensus engine of the chain: istanbul, justified or simplex [default: istanbul]
     #[arg(long, value_name = "NAME", value_parser = engine)]
     engine: Option<EngineKind>,
     /// Seconds between two blocks [default: 1]

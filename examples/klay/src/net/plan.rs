@@ -33,7 +33,7 @@ pub(super) struct Shape {
     /// Nodes between the validators and the endpoints
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=100))]
     pub(super) proxies: u16,
-    /// The consensus engine: istanbul or justified
+    /// The consensus engine: istanbul, justified or simplex
     #[arg(long, value_name = "NAME", default_value = "istanbul", value_parser = engine)]
     pub(super) engine: EngineKind,
     /// Seconds between two blocks
