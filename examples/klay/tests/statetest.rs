@@ -11,13 +11,20 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A pack of the sample that comes with `klay-vm`.
+/// Directories of the sample whose cases are quick without optimisation, too.
+const QUICK: [&str; 6] = ["stArgs", "stShift", "stCreateTest", "vmArithmetic", "stEIP3607", "stMemoryStress"];
+
+/// A pack of a part of the sample that comes with `klay-vm`.
 fn sample() -> TempDir {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../klay-vm/tests/vectors");
+    let is_quick = |name: &str| QUICK.iter().any(|part| name.contains(part));
     let dir = tempfile::tempdir().unwrap();
-    fs::copy(vectors.join("state_tests.tsv"), dir.path().join("EXPECTED.tsv")).unwrap();
+    let list = fs::read_to_string(vectors.join("state_tests.tsv")).unwrap();
+    let kept: Vec<&str> =
+        list.lines().enumerate().filter(|(n, line)| *n == 0 || is_quick(line)).map(|(_, line)| line).collect();
+    fs::write(dir.path().join("EXPECTED.tsv"), kept.join("\n")).unwrap();
     let files: Value = serde_json::from_str(&fs::read_to_string(vectors.join("state_tests.json")).unwrap()).unwrap();
-    for (name, tests) in files.as_object().unwrap() {
+    for (name, tests) in files.as_object().unwrap().iter().filter(|(name, _)| is_quick(name)) {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, tests.to_string()).unwrap();
