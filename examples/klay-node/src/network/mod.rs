@@ -181,7 +181,7 @@ impl From<io::Error> for NetworkError {
 pub struct Received {
     /// The header.
     pub header: Header,
-    /// The transactions; [`assemble`] or sync have recovered them.
+    /// The transactions; `assemble` or sync have recovered them.
     pub transactions: Vec<SharedTx>,
 }
 
