@@ -111,7 +111,7 @@ impl ChainOptions {
 
     /// For importing many blocks: writes the state of every block but those that change more than 1,000 accounts.
     pub fn import() -> Self {
-        Self { persist_block: 1_000, persist_changed: 50_000, recent_transactions: 8_000, ..Self::default() }
+        Self { persist_block: 1_000, persist_changed: 200_000, recent_transactions: 8_000, ..Self::default() }
     }
 }
 

@@ -39,7 +39,10 @@ use klay_vm::randao::ProposerKeys;
 pub use refusal::Refusal;
 pub use stream::{BlockStream, StreamError, unpacked};
 
-use self::prepare::{Item, Prepared};
+use self::{
+    prepare::{Ahead, Item, KnownKeys, Prepared},
+    verify::Keys,
+};
 use crate::{Chain, chain::ChainError, council::CouncilError, driver::ExecuteError};
 
 /// How long blocks may stay in the store's buffers.
@@ -142,10 +145,12 @@ pub fn import(
 ) -> Result<Imported, ImportError> {
     let (sender, receiver) = mpsc::sync_channel(GROUPS_AHEAD);
     let (known, chain_id) = (chain.head().number(), chain.config().chain_id);
+    let keys = KnownKeys::default();
     let outcome = thread::scope(|scope| {
-        scope.spawn(move || prepare::prepare(source, known, chain_id, |group| sender.send(group).is_ok()));
+        let ahead = Ahead { known, chain_id, keys: &keys };
+        scope.spawn(move || prepare::prepare(source, ahead, |group| sender.send(group).is_ok()));
         // The channel closes when this ends, and with it the thread.
-        Importer::new(chain).run(receiver, observe)
+        Importer::new(chain, &keys).run(receiver, observe)
     });
     // What was good is kept, however it ended.
     let mut storage = Duration::ZERO;
@@ -158,13 +163,13 @@ pub fn import(
 
 struct Importer<'a> {
     chain: &'a Chain,
-    keys: ProposerKeys,
+    keys: Keys<'a>,
     synced: Instant,
     done: Imported,
 }
 
 impl<'a> Importer<'a> {
-    fn new(chain: &'a Chain) -> Self {
+    fn new(chain: &'a Chain, known: &'a KnownKeys) -> Self {
         let head = chain.head();
         let done = Imported {
             imported: 0,
@@ -176,7 +181,7 @@ impl<'a> Importer<'a> {
             is_interrupted: false,
             spent: Spent::default(),
         };
-        Self { chain, keys: ProposerKeys::default(), synced: Instant::now(), done }
+        Self { chain, keys: Keys { registered: ProposerKeys::default(), known }, synced: Instant::now(), done }
     }
 
     fn run(

@@ -2,17 +2,21 @@
 //! signers of header and transactions.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
     sync::Arc,
 };
 
 use klay_consensus::istanbul::import::HeaderSigners;
 use klay_core::{
+    Address,
     block::Header,
     codec::{DecodeError, Reader},
     crypto::RecoverError,
     tx::HashedTx,
 };
+use klay_vm::randao::ProvenKey;
+use parking_lot::RwLock;
 use rayon::prelude::*;
 
 use super::{
@@ -24,7 +28,7 @@ use crate::{Fee, SharedTx};
 /// Bytes of blocks that make a group: some hundreds of transactions.
 const GROUP_BYTES: usize = 256 << 10;
 /// Blocks that make a group, if they are small.
-const GROUP_BLOCKS: usize = 256;
+const GROUP_BLOCKS: usize = 64;
 
 /// The next thing in a source.
 #[derive(Debug)]
@@ -46,6 +50,23 @@ pub(super) struct Prepared {
     pub(super) transactions: Vec<Transaction>,
     /// Length of its RLP, in bytes.
     pub(super) size: usize,
+    /// Whether the Randao reveal is a signature by the key that its author was last known to have.
+    pub(super) reveal: Option<(ProvenKey, bool)>,
+}
+
+/// BLS keys that authors were seen to have. A guess at the keys that the chain will name, by which reveals are checked
+/// ahead of it.
+pub(super) type KnownKeys = RwLock<BTreeMap<Address, ProvenKey>>;
+
+/// What preparing needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead<'a> {
+    /// The newest block of the chain: signers up to it are not looked for.
+    pub(super) known: u64,
+    /// Of the chain.
+    pub(super) chain_id: u64,
+    /// Filled by whoever verifies.
+    pub(super) keys: &'a KnownKeys,
 }
 
 /// A transaction of a block, with its signers if there are any.
@@ -66,8 +87,8 @@ impl Transaction {
 }
 
 /// Reads `source` to its end, or to the first thing that is no block, and hands on groups of blocks until `hand_on` wants
-/// no more. Signers of blocks up to `known` are not looked for.
-pub(super) fn prepare(source: impl Read + Send, known: u64, chain_id: u64, mut hand_on: impl FnMut(Vec<Item>) -> bool) {
+/// no more.
+pub(super) fn prepare(source: impl Read + Send, ahead: Ahead<'_>, mut hand_on: impl FnMut(Vec<Item>) -> bool) {
     let stream = match unpacked(source) {
         Ok(source) => BlockStream::new(source),
         Err(source) => {
@@ -86,7 +107,7 @@ pub(super) fn prepare(source: impl Read + Send, known: u64, chain_id: u64, mut h
         if !is_end && bytes < GROUP_BYTES && group.len() < GROUP_BLOCKS {
             continue;
         }
-        if !hand_on(prepare_group(core::mem::take(&mut group), known, chain_id, &mut last)) {
+        if !hand_on(prepare_group(core::mem::take(&mut group), ahead, &mut last)) {
             return;
         }
         bytes = 0;
@@ -95,19 +116,13 @@ pub(super) fn prepare(source: impl Read + Send, known: u64, chain_id: u64, mut h
         }
     }
     if !group.is_empty() {
-        hand_on(prepare_group(group, known, chain_id, &mut last));
+        hand_on(prepare_group(group, ahead, &mut last));
     }
 }
 
 /// `last` is the number of the last block that was read, which names the place of what follows.
-fn prepare_group(
-    group: Vec<Result<Vec<u8>, StreamError>>,
-    known: u64,
-    chain_id: u64,
-    last: &mut Option<u64>,
-) -> Vec<Item> {
-    let prepared: Vec<_> =
-        group.into_par_iter().map(|block| block.map(|block| decode(&block, known, chain_id))).collect();
+fn prepare_group(group: Vec<Result<Vec<u8>, StreamError>>, ahead: Ahead<'_>, last: &mut Option<u64>) -> Vec<Item> {
+    let prepared: Vec<_> = group.into_par_iter().map(|block| block.map(|block| decode(&block, ahead))).collect();
     let mut items = Vec::with_capacity(prepared.len());
     for block in prepared {
         let next = last.map_or(1, |last| last.saturating_add(1));
@@ -129,7 +144,7 @@ fn prepare_group(
     items
 }
 
-fn decode(bytes: &[u8], known: u64, chain_id: u64) -> Result<Prepared, DecodeError> {
+fn decode(bytes: &[u8], ahead: Ahead<'_>) -> Result<Prepared, DecodeError> {
     let mut reader = Reader::new(bytes);
     let mut block = reader.list("block")?;
     let header = Header::decode(&mut block)?;
@@ -137,9 +152,9 @@ fn decode(bytes: &[u8], known: u64, chain_id: u64) -> Result<Prepared, DecodeErr
     block.end("block")?;
     reader.end("block")?;
     let size = bytes.len();
-    if header.number <= known {
+    if header.number <= ahead.known {
         let signers = HeaderSigners { hash: header.hash(), author: None, committers: Vec::new() };
-        return Ok(Prepared { header, signers, transactions: Vec::new(), size });
+        return Ok(Prepared { header, signers, transactions: Vec::new(), size, reveal: None });
     }
     let mut hashed = Vec::new();
     while !list.is_empty() {
@@ -147,9 +162,16 @@ fn decode(bytes: &[u8], known: u64, chain_id: u64) -> Result<Prepared, DecodeErr
     }
     let (signers, transactions) = rayon::join(
         || HeaderSigners::recover(&header),
-        || hashed.into_par_iter().map(|tx| recover(tx, chain_id)).collect(),
+        || hashed.into_par_iter().map(|tx| recover(tx, ahead.chain_id)).collect(),
     );
-    Ok(Prepared { header, signers, transactions, size })
+    let reveal = reveal(&header, &signers, ahead.keys);
+    Ok(Prepared { header, signers, transactions, size, reveal })
+}
+
+fn reveal(header: &Header, signers: &HeaderSigners, keys: &KnownKeys) -> Option<(ProvenKey, bool)> {
+    let (reveal, author) = (header.random_reveal.as_ref()?, signers.author?);
+    let key = *keys.read().get(&author)?;
+    Some((key, key.reveals(header.number, reveal)))
 }
 
 fn recover(tx: HashedTx<Fee>, chain_id: u64) -> Transaction {

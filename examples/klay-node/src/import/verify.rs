@@ -20,7 +20,7 @@ use klay_vm::{
 
 use super::{
     ImportError, Refusal, Spent,
-    prepare::{Prepared, Transaction},
+    prepare::{KnownKeys, Prepared, Transaction},
     timed,
 };
 use crate::{
@@ -79,10 +79,18 @@ impl From<ExecuteError> for Stop {
     }
 }
 
+/// Proposers' BLS keys.
+pub(super) struct Keys<'a> {
+    /// What the chain says.
+    pub(super) registered: ProposerKeys,
+    /// What the chain said, for whoever checks ahead.
+    pub(super) known: &'a KnownKeys,
+}
+
 /// Checks the block after the head, in the order of the reference client, and executes it.
 pub(super) fn verify(
     chain: &Chain,
-    keys: &ProposerKeys,
+    keys: &Keys<'_>,
     block: &Prepared,
     now: WallTime,
     spent: &mut Spent,
@@ -110,7 +118,7 @@ pub(super) fn verify(
 
 fn verify_header(
     chain: &Chain,
-    keys: &ProposerKeys,
+    keys: &Keys<'_>,
     block: &Prepared,
     council: &BlockCouncil,
     parent: &SealedBlock,
@@ -119,7 +127,7 @@ fn verify_header(
 ) -> Result<Address, Stop> {
     let number = block.header.number;
     let view = View { state, header: &parent.header, config: chain.config() };
-    let reveals = RegisteredKeys { keys, view, number };
+    let reveals = RegisteredKeys { keys, view, block };
     let blobs = chain.config().blob_config(number).unwrap_or(BlobConfig::OSAKA);
     let previous = previous_mix(chain.config(), &parent.header);
     let context = HeaderContext {
@@ -137,7 +145,7 @@ fn verify_header(
     match verify_recovered(&block.header, &block.signers, &context) {
         Ok(verified) => Ok(verified.author),
         // The keys know more about it than the rule says.
-        Err(HeaderError::Randao) => Err(match reveals.fault(block, previous) {
+        Err(HeaderError::Randao) => Err(match reveals.fault(previous) {
             Some(fault) => Refusal::Randao(fault).into(),
             None => Refusal::Header(HeaderError::Randao).into(),
         }),
@@ -147,23 +155,31 @@ fn verify_header(
 
 /// BLS keys as they are registered behind the parent.
 struct RegisteredKeys<'a> {
-    keys: &'a ProposerKeys,
+    keys: &'a Keys<'a>,
     view: View<'a>,
-    number: u64,
+    block: &'a Prepared,
 }
 
 impl Reveals for RegisteredKeys<'_> {
     fn verify(&self, author: Address, _message: B256, reveal: &[u8]) -> bool {
-        self.keys.key_of(author, self.view).is_ok_and(|key| key.reveals(self.number, reveal))
+        let Ok(key) = self.keys.registered.key_of(author, self.view) else { return false };
+        match self.block.reveal {
+            Some((guess, holds)) if guess == key => holds,
+            _ => {
+                self.keys.known.write().insert(author, key);
+                key.reveals(self.block.header.number, reveal)
+            }
+        }
     }
 }
 
 impl RegisteredKeys<'_> {
-    /// What is wrong with the Randao fields of a block.
-    fn fault(&self, block: &Prepared, previous: B256) -> Option<RandaoError> {
-        let (reveal, mix) = (block.header.random_reveal.as_ref()?, block.header.mix_hash.as_ref()?);
-        let key = self.keys.key_of(block.signers.author?, self.view);
-        key.and_then(|key| key.verify(self.number, reveal, mix, previous)).err()
+    /// What is wrong with the Randao fields of the block.
+    fn fault(&self, previous: B256) -> Option<RandaoError> {
+        let header = &self.block.header;
+        let (reveal, mix) = (header.random_reveal.as_ref()?, header.mix_hash.as_ref()?);
+        let key = self.keys.registered.key_of(self.block.signers.author?, self.view);
+        key.and_then(|key| key.verify(header.number, reveal, mix, previous)).err()
     }
 }
 
