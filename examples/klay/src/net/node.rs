@@ -89,6 +89,13 @@ pub(crate) struct RunNode {
     log_json: bool,
 }
 
+/// What options and file make together.
+struct Settings {
+    config: NodeConfig,
+    http: Option<SocketAddr>,
+    ws: Option<SocketAddr>,
+}
+
 fn role(name: &str) -> Result<Role, String> {
     Role::from_name(name).ok_or_else(|| "want cn, pn or en".to_owned())
 }
@@ -104,7 +111,7 @@ impl RunNode {
             Some(path) => NodeFile::read(&path)?,
             None => NodeFile::default(),
         };
-        let (config, http, ws) = self.settings(file)?;
+        let Settings { config, http, ws } = self.settings(file)?;
         let node = Node::start(config).await?;
         let limits = Limits::default();
         let services = Services::new(node.clone(), limits.clone());
@@ -143,7 +150,7 @@ impl RunNode {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn settings(self, file: NodeFile) -> Result<(NodeConfig, Option<SocketAddr>, Option<SocketAddr>), Box<dyn Error>> {
+    fn settings(self, file: NodeFile) -> Result<Settings, Box<dyn Error>> {
         let role = match (self.role, &file.role) {
             (Some(role), _) => role,
             (None, Some(name)) => role(name)?,
@@ -183,7 +190,7 @@ impl RunNode {
         };
         let http = listen(self.http, file.http, "127.0.0.1:8551")?;
         let ws = listen(self.ws, file.ws, "127.0.0.1:8552")?;
-        Ok((config, http, ws))
+        Ok(Settings { config, http, ws })
     }
 }
 
