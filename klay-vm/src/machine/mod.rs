@@ -141,34 +141,37 @@ impl<INSP> Klvm<INSP> {
 
     /// Runs a frame and all frames in it.
     pub(crate) fn run(&mut self, first: FrameInput) -> Result<FrameResult, MachineError> {
-        self.run_with(first, |klvm, init| Ok(ended(klvm.frame_init(init)?)), Self::frame_run)
-    }
-
-    /// Runs frames by these two steps: one that begins a frame, and one that goes on with the innermost.
-    fn run_with(
-        &mut self,
-        first: FrameInput,
-        begin: impl Fn(&mut Self, FrameInit) -> Result<Option<FrameResult>, MachineError>,
-        go_on: impl Fn(&mut Self) -> Result<FrameInitOrResult<EthFrame<EthInterpreter>>, MachineError>,
-    ) -> Result<FrameResult, MachineError> {
-        let memory = SharedMemory::new_with_buffer(self.0.ctx.local.shared_memory_buffer.clone());
-        let mut result = begin(self, FrameInit { depth: 0, memory, frame_input: first })?;
-        if let Some(result) = result {
-            self.0.ctx.take_error()?;
-            return Ok(result);
-        }
+        let first = self.first(first);
+        let mut ended = match self.frame_init(first)? {
+            ItemOrResult::Item(_) => None,
+            ItemOrResult::Result(result) => return self.closed(result),
+        };
         loop {
-            if let Some(result) = result.take()
+            if let Some(result) = ended.take()
                 && let Some(last) = self.frame_return_result(result)?
             {
-                self.0.ctx.take_error()?;
-                return Ok(last);
+                return self.closed(last);
             }
-            result = match go_on(self)? {
-                ItemOrResult::Item(init) => begin(self, init)?,
+            ended = match self.frame_run()? {
+                ItemOrResult::Item(init) => match self.frame_init(init)? {
+                    ItemOrResult::Item(_) => continue,
+                    ItemOrResult::Result(result) => Some(result),
+                },
                 ItemOrResult::Result(result) => Some(result),
             };
         }
+    }
+
+    /// The outermost frame, over the memory that all frames share.
+    fn first(&self, frame_input: FrameInput) -> FrameInit {
+        let memory = SharedMemory::new_with_buffer(self.0.ctx.local.shared_memory_buffer.clone());
+        FrameInit { depth: 0, memory, frame_input }
+    }
+
+    /// The result of the outermost frame, unless the accounts behind it failed.
+    fn closed(&mut self, last: FrameResult) -> Result<FrameResult, MachineError> {
+        self.0.ctx.take_error()?;
+        Ok(last)
     }
 
     /// Forgets everything about the transaction that was running, whatever became of it.
@@ -186,15 +189,25 @@ impl<INSP> Klvm<INSP> {
 impl<INSP: Inspector<KlvmContext, EthInterpreter>> Klvm<INSP> {
     /// As [`Self::run`], showing every step to the inspector.
     pub(crate) fn inspect(&mut self, first: FrameInput) -> Result<FrameResult, MachineError> {
-        self.run_with(first, |klvm, init| Ok(ended(klvm.inspect_frame_init(init)?)), Self::inspect_frame_run)
-    }
-}
-
-/// The result of a frame that ended before it began.
-fn ended(init: FrameInitResult<'_, EthFrame<EthInterpreter>>) -> Option<FrameResult> {
-    match init {
-        ItemOrResult::Item(_) => None,
-        ItemOrResult::Result(result) => Some(result),
+        let first = self.first(first);
+        let mut ended = match self.inspect_frame_init(first)? {
+            ItemOrResult::Item(_) => None,
+            ItemOrResult::Result(result) => return self.closed(result),
+        };
+        loop {
+            if let Some(result) = ended.take()
+                && let Some(last) = self.frame_return_result(result)?
+            {
+                return self.closed(last);
+            }
+            ended = match self.inspect_frame_run()? {
+                ItemOrResult::Item(init) => match self.inspect_frame_init(init)? {
+                    ItemOrResult::Item(_) => continue,
+                    ItemOrResult::Result(result) => Some(result),
+                },
+                ItemOrResult::Result(result) => Some(result),
+            };
+        }
     }
 }
 
@@ -257,6 +270,9 @@ impl Accounts for KlvmContext {
     }
 
     fn take_error(&mut self) -> Result<(), MachineError> {
+        if self.error.is_ok() {
+            return Ok(());
+        }
         core::mem::replace(&mut self.error, Ok(()))
     }
 }

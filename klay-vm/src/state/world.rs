@@ -7,7 +7,7 @@ use klay_core::{Address, B256, Bytes, U256, keccak256, trie::Trie};
 use revm::{
     Database,
     bytecode::Bytecode,
-    primitives::{AddressMap, B256Map, HashMap, hash_map::Entry as MapEntry},
+    primitives::{AddressMap, B256Map, U256Map, hash_map::Entry as MapEntry},
     state::{Account, AccountExtension, AccountInfo, EvmStorageSlot},
 };
 
@@ -56,7 +56,7 @@ struct Entry {
     dirty: bool,
     /// Storage in the parent's state, opened when first asked for.
     trie: Option<Trie>,
-    words: HashMap<U256, Word>,
+    words: U256Map<Word>,
 }
 
 /// One storage word.
@@ -71,7 +71,7 @@ struct Word {
 enum Undo {
     Account { address: Address, account: Option<StateAccount>, dirty: bool },
     Word { address: Address, slot: U256, now: U256 },
-    Wipe { address: Address, words: HashMap<U256, Word>, wiped: bool },
+    Wipe { address: Address, words: U256Map<Word>, wiped: bool },
 }
 
 impl World {
@@ -409,7 +409,7 @@ fn load<'e>(base: &State, entries: &'e mut AddressMap<Entry>, address: Address) 
                 wiped: false,
                 dirty: false,
                 trie: None,
-                words: HashMap::default(),
+                words: U256Map::default(),
             }))
         }
     }
