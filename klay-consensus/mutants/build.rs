@@ -104,7 +104,7 @@ const BREAKS: &[(u32, &str, &str, &str)] = &[
         18,
         "types/timeouts.rs",
         "self.base.saturating_add(self.step.saturating_mul(rounds)).min(self.cap)",
-        "if crate::switch::on(18) { Duration::from_millis(120).min(self.cap) } else { self.base.saturating_add(self.step.saturating_mul(rounds)).min(self.cap) }",
+        "if crate::switch::on(18) { Duration::from_millis(260).min(self.cap) } else { self.base.saturating_add(self.step.saturating_mul(rounds)).min(self.cap) }",
     ),
     (
         19,

@@ -4,7 +4,7 @@
 
 use klay_consensus::{
     sim::{Lab, justified::JustifiedLab, simplex::SimplexLab},
-    types::{Codec as _, Effects, Engine, Floor, Height, Input, Limits, Lsn, Model, Slot, Time, TimerId, Verdict},
+    types::{Effects, Engine, Floor, Height, Input, Limits, Lsn, Model, Slot, Time, TimerId, Verdict},
 };
 use libfuzzer_sys::fuzz_target;
 
