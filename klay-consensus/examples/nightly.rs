@@ -19,10 +19,7 @@ use klay_consensus::{
 /// Profiles, and how many thousandths of the seeds each gets.
 const SUITES: [(&str, u64); 5] = [("all", 1000), ("crash", 300), ("partition", 300), ("twins", 500), ("chain", 500)];
 
-fn suites<L: Lab>(name: &str, lab: &L, validators: u32, seeds: u64) -> bool
-where
-    L: Clone,
-{
+fn suites<L: Lab + Clone>(name: &str, lab: &L, validators: u32, seeds: u64) -> bool {
     let lab = Arc::new(lab.clone());
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let mut good = true;

@@ -184,7 +184,7 @@ impl Links {
             Delays::Uniform => low + scale(draw, range),
             Delays::Bimodal => {
                 // The lowest bits choose, the others place within a tenth of the range.
-                let near = if draw % 10 == 0 { range - range / 10 } else { 0 };
+                let near = if draw.is_multiple_of(10) { range - range / 10 } else { 0 };
                 low + near + scale(draw, range / 10)
             }
             Delays::Wan => {

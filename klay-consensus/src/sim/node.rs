@@ -187,7 +187,7 @@ impl<L: Lab> Node<L> {
     }
 
     /// The height of the last applied value.
-    pub(super) fn height(&self) -> Height {
+    pub(super) const fn height(&self) -> Height {
         Height::new(self.chain.len() as u64)
     }
 

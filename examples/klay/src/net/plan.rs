@@ -147,7 +147,7 @@ impl Shape {
 }
 
 /// Validators are all connected; endpoints hang on proxies if there are any.
-fn talks_to(role: Role, peer: Role, has_proxies: bool) -> bool {
+const fn talks_to(role: Role, peer: Role, has_proxies: bool) -> bool {
     match (role, peer) {
         (Role::Consensus | Role::Proxy, Role::Consensus) => true,
         (Role::Endpoint, Role::Proxy) => true,
