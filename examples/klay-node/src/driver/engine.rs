@@ -1,4 +1,5 @@
-//! The engines that a network can run, by name. Another one is a line here and a line in [`super::launch`].
+//! The engines that a network can run, by name. Another one is a line here and an arm where it is
+//! hosted.
 
 use klay_consensus::{
     gate::GateRules,
