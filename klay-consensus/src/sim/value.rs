@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use klay_core::{
     DecodeError,
     block::Header,
-    codec::{Reader, put_bytes, put_list_header, put_u64},
+    codec::{DecodeErrorKind, Reader, put_bytes, put_list_header, put_u64},
     crypto::keccak256,
 };
 
@@ -97,6 +97,9 @@ impl WireValue for LabValue {
         put_u64(self.header.number, &mut content);
         put_u64(self.valid.into(), &mut content);
         put_bytes(&self.header.extra, &mut content);
+        // A real value's name is the hash of its content; this one's is not, so damage has to show another way.
+        let sum = keccak256(&content);
+        put_bytes(&sum[..8], &mut content);
         put_list_header(content.len(), out);
         out.extend_from_slice(&content);
     }
@@ -106,8 +109,13 @@ impl WireValue for LabValue {
         let (id, parent) = (list.hash("value.id")?, list.hash("value.parent")?);
         let (height, valid) = (Height::new(list.u64("value.height")?), list.bool("value.valid")?);
         let extra = Bytes::copy_from_slice(list.bytes("value.extra")?);
+        let sum: [u8; 8] = list.fixed("value.sum")?;
+        let damaged = list.error("value.sum", DecodeErrorKind::Invalid("damaged value"));
         list.end("value")?;
-        Ok(Self::with(height, parent, id, valid, extra))
+        let value = Self::with(height, parent, id, valid, extra);
+        let mut again = Vec::new();
+        value.encode(&mut again);
+        if again.ends_with(&sum) { Ok(value) } else { Err(damaged) }
     }
 }
 
