@@ -85,12 +85,14 @@ fn c_a_restart_without_memory_says_two_things() {
 #[test]
 fn d_a_request_that_is_sent_once_keeps_everybody_waiting() {
     let faults = |_| Faults { drop: 400, settles_at: Duration::from_secs(40), ..Faults::none() };
-    let longest = |compat| {
+    // Runs in which nobody waits for a whole timeout once the network has settled.
+    let soon = |compat| {
         let lab = Arc::new(IstanbulLab::new(4, compat));
-        (0..60).map(|seed| run(&lab, Run::new(seed, faults(seed))).metrics.longest_gap).max().unwrap()
+        let gaps = (0..60).map(|seed| run(&lab, Run::new(seed, faults(seed))).metrics.longest_gap);
+        gaps.filter(|gap| *gap < Duration::from_secs(10)).count()
     };
-    let (once, repeated) = (longest(Compat::reference()), longest(Compat::default()));
-    assert!(once > 2 * repeated, "after the network has settled: {once:?} where repeating takes {repeated:?}");
+    let (once, repeated) = (soon(Compat::reference()), soon(Compat::default()));
+    assert!(repeated > 2 * once, "soon in {once} runs, in {repeated} where the request is repeated");
     others_hold(faults);
 }
 
