@@ -16,6 +16,7 @@ use super::{
     judge::Unfit,
     keeper::{Keeper, Taken},
     proposal::{Executed, Proposal},
+    rest::Rest,
     votes::Votes,
 };
 use crate::{
@@ -34,6 +35,8 @@ pub(super) struct NodeApp {
     pub(super) votes: Votes,
     /// How long transactions are selected.
     pub(super) build_time: Duration,
+    /// Between blocks that are made on demand.
+    pub(super) rest: Arc<Rest>,
     /// Where proposals come from, if there are others.
     pub(super) network: Option<Network>,
 }
@@ -112,6 +115,7 @@ impl NodeApp {
         self.keeper.metrics.round_changes.add(cert.round.get());
         match self.keeper.decided(header.clone(), hash, author, &executed) {
             Ok(Taken::New(head)) => {
+                self.rest.after(executed.transactions.len());
                 self.votes.included(author, self.author.address, &header);
                 Ok(self.keeper.tip_of(&head.block))
             }
@@ -131,7 +135,7 @@ impl NodeApp {
 impl App<Klaytn<Proposal>> for NodeApp {
     async fn build(&self, request: BuildRequest<Klaytn<Proposal>>) -> Option<Proposal> {
         let BuildRequest { parent, within, empty, .. } = request;
-        let patience = self.patience(within);
+        let patience = if empty { self.patience(within) } else { self.rest.left() };
         if !patience.is_zero() {
             tokio::time::sleep(patience).await;
         }

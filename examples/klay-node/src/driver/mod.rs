@@ -7,7 +7,7 @@
 //! | File | What |
 //! |---|---|
 //! | `engine` | which engine |
-//! | `app`, `build` | what the engine asks of the node |
+//! | `app`, `build`, `rest` | what the engine asks of the node |
 //! | `judge`, `finalise` | whether a block may follow, and what it does |
 //! | `keeper`, `base` | taking blocks over; blocks that are executed but not decided |
 //! | `committees`, `votes` | who decides; governance in headers |
@@ -21,6 +21,7 @@ mod finalise;
 mod judge;
 mod keeper;
 mod proposal;
+mod rest;
 mod running;
 mod votes;
 

@@ -109,6 +109,7 @@ impl Driver {
             author: Arc::new(author),
             votes,
             build_time: pace.build_time(),
+            rest: Arc::default(),
             network: network.clone(),
         };
         let stage = Stage { app, gate, entries, network: network.clone(), metrics };
