@@ -25,7 +25,10 @@ use klay_core::{
     genesis::{Genesis, GenesisAccount, GenesisError},
     units::KLAY,
 };
-use klay_vm::{randao::RevealSigner, system::fix_bls_keys};
+use klay_vm::{
+    randao::RevealSigner,
+    system::{fix_bls_keys, install_bls_registry},
+};
 
 use crate::node::NodeWallet;
 
@@ -78,15 +81,21 @@ impl DevAccounts {
     /// # Errors
     /// Never for the configuration made here.
     pub fn genesis(&self, chain_id: u64) -> Result<Genesis, GenesisError> {
-        self.network_genesis(ChainConfig::all_forks(chain_id), core::slice::from_ref(&self.authority))?.prepared()
+        let validators = core::slice::from_ref(&self.authority);
+        let mut genesis = self.funded(ChainConfig::all_forks(chain_id), validators);
+        fix_bls_keys(&mut genesis, &bls_keys(validators));
+        genesis.prepared()
     }
 
     /// A genesis under this configuration in which these accounts have funds and the validators with these keys seal.
-    /// Not prepared yet: more can be put into it.
-    ///
-    /// # Errors
-    /// Never for keys that are valid.
-    pub fn network_genesis(&self, config: ChainConfig, validators: &[SecretKey]) -> Result<Genesis, GenesisError> {
+    /// `registrar` may register BLS keys of validators that join later. Not prepared yet: more can be put into it.
+    pub fn network_genesis(&self, config: ChainConfig, validators: &[SecretKey], registrar: Address) -> Genesis {
+        let mut genesis = self.funded(config, validators);
+        install_bls_registry(&mut genesis, registrar, &bls_keys(validators));
+        genesis
+    }
+
+    fn funded(&self, config: ChainConfig, validators: &[SecretKey]) -> Genesis {
         let balance = U256::from(BALANCE) * KLAY;
         let funded = |key: &SecretKey| (key.address(), GenesisAccount { balance, ..GenesisAccount::default() });
         let mut alloc: BTreeMap<_, _> = self.keys.iter().map(funded).collect();
@@ -94,15 +103,7 @@ impl DevAccounts {
         let mut genesis = Genesis::new(config, validators.iter().map(SecretKey::address).collect());
         genesis.timestamp = GENESIS_TIME;
         genesis.alloc = alloc;
-        let mut keys = Vec::with_capacity(validators.len());
-        for validator in validators {
-            if let Ok(randao) = RevealSigner::derive(validator.expose()) {
-                let key = Bytes::copy_from_slice(&randao.public_key());
-                keys.push((validator.address(), key, Bytes::copy_from_slice(&randao.proof())));
-            }
-        }
-        fix_bls_keys(&mut genesis, &keys);
-        Ok(genesis)
+        genesis
     }
 
     /// `genesis` with the authority as its only validator, unless it already is, and with funds for the accounts that
@@ -121,6 +122,16 @@ impl DevAccounts {
         }
         Ok(genesis)
     }
+}
+
+/// Public key and proof of each; of every secret key there is one.
+fn bls_keys(validators: &[SecretKey]) -> Vec<(Address, Bytes, Bytes)> {
+    let key = |validator: &SecretKey| {
+        let randao = RevealSigner::derive(validator.expose()).ok()?;
+        let (key, proof) = (randao.public_key(), randao.proof());
+        Some((validator.address(), Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&proof)))
+    };
+    validators.iter().filter_map(key).collect()
 }
 
 #[derive(Debug)]

@@ -5,12 +5,12 @@
 
 mod nodes;
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use klay_core::units::KLAY;
 use klay_node::dev::{self, DevAccounts};
 use nodes::{Network, WAIT, transfer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn four_validators_and_an_endpoint_agree_lose_one_and_take_it_back() {
@@ -105,6 +105,58 @@ fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() 
     nodes::until(Duration::from_secs(40), "the parameter to act", || target(&network) == Some(15_000_000));
     assert!(network.node(0).call("governance_vote", &json!(["istanbul.epoch", 1])).is_err());
     network.check_equal(&[0, 1, 2, 3]);
+}
+
+/// As an operator does it: a node that follows, its BLS key registered by the registrar, a vote of one validator.
+#[test]
+fn a_validator_joins_after_the_genesis() {
+    let accounts = DevAccounts::derive(dev::MNEMONIC, 2).unwrap();
+    let mut network = Network::start("istanbul", 4, 0, &[]);
+    network.wait_for_block(2, &[0, 1, 2, 3]);
+    let key = network.join(4, "istanbul");
+    network.restart(4);
+    let head = network.node(0).head();
+    network.wait_for_block(head, &[4]);
+
+    let shown = Command::new(nodes::program()).args(["key", "bls"]).arg(network.folder_of(4).join("nodekey")).output();
+    let shown: Value = serde_json::from_slice(&shown.unwrap().stdout).unwrap();
+    assert_eq!(shown["address"], json!(key.address()));
+    let to = shown["register"]["to"].as_str().unwrap().parse().unwrap();
+    let input: klay_core::Bytes = shown["register"]["input"].as_str().unwrap().parse().unwrap();
+    let infos = |network: &Network| network.node(4).call("kaia_getBlsInfos", &json!(["latest"])).unwrap();
+    assert_eq!(infos(&network).as_object().unwrap().len(), 4);
+
+    // Only the registrar, the first development account, may write there.
+    for (account, may) in [(1, false), (0, true)] {
+        let hash = network.node(1).send(&nodes::contract_call(&accounts.keys[account], 0, to, input.clone()));
+        let receipt = network.node(4).wait_for_receipt(hash);
+        assert_eq!(receipt["status"] == "0x1", may, "{receipt}");
+    }
+    nodes::until(WAIT, "the key to be known", || infos(&network).as_object().unwrap().len() == 5);
+    let address = key.address().to_string().to_lowercase();
+    let infos = infos(&network);
+    let info = infos.as_object().unwrap().iter().find(|(node, _)| node.to_lowercase() == address).unwrap().1;
+    assert_eq!(format!("0x{}", info["publicKey"].as_str().unwrap()), shown["publicKey"]);
+    assert!(info["verifyErr"].is_null());
+
+    network.node(2).call("governance_vote", &json!(["governance.addvalidator", key.address()])).unwrap();
+    let council = |network: &Network| {
+        network.node(0).call("kaia_getCouncil", &json!(["latest"])).unwrap().as_array().unwrap().len()
+    };
+    nodes::until(WAIT, "the vote to act", || council(&network) == 5);
+    // Rewards of a block go to its proposer here.
+    let head = network.node(0).head();
+    let mut proposed = None;
+    nodes::until(WAIT, "a block of the fifth", || {
+        let newest = network.node(0).head();
+        proposed = (head..=newest).find(|number| network.node(0).block(*number)["miner"] == *address);
+        proposed.is_some()
+    });
+    // With four of five the chain needs it: one of the others goes.
+    network.kill(3);
+    let head = network.node(0).head();
+    network.wait_for_block(head + 5, &[0, 1, 2, 4]);
+    network.check_equal(&[0, 1, 2, 4]);
 }
 
 #[test]

@@ -38,17 +38,19 @@ pub fn bls_keys(view: View<'_>, contract: Address) -> Result<BTreeMap<Address, (
 /// Makes a genesis in which Randao is active complete: a Registry, and a KIP-113 contract that has these keys (node,
 /// public key of 48 bytes, proof of 96) for ever.
 ///
-/// Such a chain cannot change its keys; it suits development chains and tests.
+/// Such a chain cannot change its keys; it suits development chains and tests. Where validators come and go, use
+/// [`install_bls_registry`](super::install_bls_registry).
 pub fn fix_bls_keys(genesis: &mut Genesis, keys: &[(Address, Bytes, Bytes)]) {
-    let config = RegistryConfig {
-        records: BTreeMap::from([(KIP113.to_owned(), FIXED_KEYS_ADDRESS)]),
-        owner: keys.first().map(|(node, ..)| *node).unwrap_or_default(),
-    };
-    let registry =
-        GenesisAccount { code: registry_code(), storage: registry_storage(&config), ..GenesisAccount::default() };
     let code = answering(&encode_keys(keys));
-    genesis.alloc.insert(REGISTRY_ADDRESS, registry);
     genesis.alloc.insert(FIXED_KEYS_ADDRESS, GenesisAccount { code, ..GenesisAccount::default() });
+    put_registry(genesis, FIXED_KEYS_ADDRESS, keys.first().map(|(node, ..)| *node).unwrap_or_default());
+}
+
+/// Puts a Registry into a genesis that names the KIP-113 contract.
+pub(super) fn put_registry(genesis: &mut Genesis, kip113: Address, owner: Address) {
+    let config = RegistryConfig { records: BTreeMap::from([(KIP113.to_owned(), kip113)]), owner };
+    let (code, storage) = (registry_code(), registry_storage(&config));
+    genesis.alloc.insert(REGISTRY_ADDRESS, GenesisAccount { code, storage, ..GenesisAccount::default() });
     genesis.config.randao_registry = Some(config);
 }
 
@@ -83,7 +85,7 @@ fn encode_keys(keys: &[(Address, Bytes, Bytes)]) -> Vec<u8> {
         .concat()
 }
 
-fn encode_bytes(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn encode_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut out = U256::from(bytes.len()).to_be_bytes::<32>().to_vec();
     out.extend_from_slice(bytes);
     out.resize(out.len().next_multiple_of(32), 0);

@@ -15,6 +15,7 @@
 //! Source: spec 30, sections 6.5, 6.7, 7.5 and 8; `blockchain/system` in the reference client.
 
 mod abi;
+mod bls_registry;
 mod governance;
 mod kip113;
 mod rebalance;
@@ -27,6 +28,7 @@ use klay_core::{
     config::ChainConfig,
 };
 
+pub use bls_registry::{BLS_REGISTRY_ADDRESS, bls_registry_code, install_bls_registry, register_call, unregister_call};
 pub use governance::{contract_items, contract_params};
 pub(crate) use kip113::KIP113;
 pub use kip113::{FIXED_KEYS_ADDRESS, bls_keys, fix_bls_keys};

@@ -71,7 +71,7 @@ pub fn registry_storage(config: &RegistryConfig) -> BTreeMap<B256, B256> {
 
 /// Up to 31 bytes stand in the slot, left-aligned, with twice the length in its last byte; longer ones follow at the
 /// hash of the slot, which holds twice the length plus one.
-fn store_bytes(slot: B256, bytes: &[u8], storage: &mut BTreeMap<B256, B256>) {
+pub(super) fn store_bytes(slot: B256, bytes: &[u8], storage: &mut BTreeMap<B256, B256>) {
     if bytes.len() < 32 {
         let mut word = B256::right_padding_from(bytes);
         word[31] = 2 * bytes.len() as u8;
@@ -84,10 +84,10 @@ fn store_bytes(slot: B256, bytes: &[u8], storage: &mut BTreeMap<B256, B256>) {
     }
 }
 
-fn slot_after(slot: B256, count: usize) -> B256 {
+pub(super) fn slot_after(slot: B256, count: usize) -> B256 {
     U256::from_be_bytes(slot.0).wrapping_add(U256::from(count)).into()
 }
 
-fn number(value: usize) -> B256 {
+pub(super) fn number(value: usize) -> B256 {
     U256::from(value).into()
 }

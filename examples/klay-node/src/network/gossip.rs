@@ -206,6 +206,10 @@ impl Network {
                 known.insert(*hash);
             });
         }
+        if !self.0.pool.has_room(Origin::Remote) {
+            // They are announced again while they wait.
+            return;
+        }
         let wanted: Vec<B256> = {
             let seen = self.0.seen.lock();
             let mut asked = self.0.asked.lock();

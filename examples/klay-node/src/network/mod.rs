@@ -32,7 +32,7 @@ mod transport;
 pub mod wire;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -331,8 +331,14 @@ impl Network {
         tokio::spawn(network.clone().spread_transactions());
         tokio::spawn(network.clone().spread_blocks());
         tokio::spawn(network.clone().catch_up());
-        let connections =
-            Connections { swarm, network: network.clone(), commands: orders, peers: config.peers, met: HashMap::new() };
+        let connections = Connections {
+            swarm,
+            network: network.clone(),
+            commands: orders,
+            peers: config.peers,
+            met: HashMap::new(),
+            found: BTreeMap::new(),
+        };
         tokio::spawn(connections.run());
         Ok(network)
     }

@@ -1,7 +1,7 @@
 //! Connections: listening, dialling static peers again and again, discovery on a local network, limits.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
     str::FromStr,
@@ -26,6 +26,10 @@ use super::{Network, NetworkConfig, NetworkError, Role, score::Misdeed};
 const REDIAL: Duration = Duration::from_millis(500);
 /// How long the validator with the higher id leaves dialling to the other one, so that they do not meet half way.
 const COURTESY: Duration = Duration::from_secs(3);
+/// Peers found on the local network that are kept in mind.
+const MAX_FOUND: usize = 256;
+/// Addresses of one of them.
+const MAX_ADDRESSES: usize = 8;
 /// A connection on which nothing is answered for so long is closed.
 const PING: Duration = Duration::from_secs(4);
 
@@ -186,6 +190,8 @@ pub(super) struct Connections {
     pub(super) peers: Vec<PeerAddress>,
     /// Whom a static peer without a name turned out to be.
     pub(super) met: HashMap<Multiaddr, PeerId>,
+    /// Who is on the local network, where, and since when that is known.
+    pub(super) found: BTreeMap<PeerId, (Instant, Vec<Multiaddr>)>,
 }
 
 impl Connections {
@@ -238,10 +244,22 @@ impl Connections {
             }
             SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
                 for (id, address) in found {
-                    if !self.network.is_connected(&id) && id > *self.swarm.local_peer_id() {
-                        self.dial(Some(id), vec![address]);
+                    if self.found.len() < MAX_FOUND || self.found.contains_key(&id) {
+                        tracing::debug!(peer = %id, %address, "found on the local network");
+                        let (_, addresses) = self.found.entry(id).or_insert_with(|| (Instant::now(), Vec::new()));
+                        if !addresses.contains(&address) && addresses.len() < MAX_ADDRESSES {
+                            addresses.push(address);
+                        }
                     }
                 }
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Expired(gone))) => {
+                for (id, address) in gone {
+                    if let Some((_, addresses)) = self.found.get_mut(&id) {
+                        addresses.retain(|known| *known != address);
+                    }
+                }
+                self.found.retain(|_, (_, addresses)| !addresses.is_empty());
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 tracing::trace!(?peer_id, %error, "cannot connect");
@@ -266,15 +284,25 @@ impl Connections {
             }
             self.dial(peer.id, addresses);
         }
+        // Of two that find each other the one with the lower id dials, unless the other one waits in vain.
+        let me = *self.swarm.local_peer_id();
+        let is_due = |(id, (since, _)): &(&PeerId, &(Instant, Vec<Multiaddr>))| {
+            (**id > me || since.elapsed() > COURTESY) && !self.network.is_connected(id)
+        };
+        let due = self.found.iter().filter(|(id, _)| **id != me).filter(is_due);
+        let due: Vec<_> = due.map(|(id, (_, addresses))| (*id, addresses.clone())).collect();
+        for (id, addresses) in due {
+            self.dial(Some(id), addresses);
+        }
     }
 
     fn dial(&mut self, id: Option<PeerId>, addresses: Vec<Multiaddr>) {
         if id.is_some_and(|id| !self.network.admits(&id)) {
             return;
         }
-        let result = match (id, addresses.into_iter().next()) {
-            (Some(id), Some(address)) => self.swarm.dial(DialOpts::peer_id(id).addresses(vec![address]).build()),
-            (None, Some(address)) => self.swarm.dial(DialOpts::unknown_peer_id().address(address).build()),
+        let result = match (id, addresses.first()) {
+            (Some(id), Some(_)) => self.swarm.dial(DialOpts::peer_id(id).addresses(addresses).build()),
+            (None, Some(address)) => self.swarm.dial(DialOpts::unknown_peer_id().address(address.clone()).build()),
             (_, None) => return,
         };
         if let Err(error) = result {

@@ -15,6 +15,10 @@ pub struct PoolConfig {
     pub lifetime: Duration,
     /// Whether chain data anchoring transactions may be submitted to this node.
     pub allow_anchoring: bool,
+    /// Executable transactions at which the way in closes: raw ones are refused with `txpool is full` before anything is
+    /// recovered. Divided by what the chain executes in a second this is the longest wait for a block, also under a load
+    /// that is too high.
+    pub max_backlog: usize,
     /// Transactions between their arrival and their admission; more are refused with `txpool is full`.
     pub max_in_flight: usize,
 }
@@ -28,12 +32,18 @@ impl Default for PoolConfig {
             account_queued: 16_384,
             lifetime: Duration::from_secs(300),
             allow_anchoring: false,
+            max_backlog: 65_536,
             max_in_flight: 16_384,
         }
     }
 }
 
 impl PoolConfig {
+    /// What a node of a network takes: some seconds of work for all, and a flood of 20,000 at once.
+    pub fn network() -> Self {
+        Self { max_backlog: 24_576, allow_anchoring: true, ..Self::default() }
+    }
+
     /// The reference client's limits (spec 10, section 6.3).
     pub fn reference() -> Self {
         Self { max_pending: 4_096, max_queued: 1_024, account_queued: 64, ..Self::default() }

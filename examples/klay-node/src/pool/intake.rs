@@ -2,7 +2,8 @@
 //!
 //! The hash comes first, and whatever is known goes no further; rules that need no signer come next; then every
 //! signature is recovered, once per process. What is under way is bounded: beyond that the answer is `txpool is full`
-//! at once, so that a flood of transactions cannot starve the rest of the node.
+//! at once, so that a flood of transactions cannot starve the rest of the node. The same answer is given while too much
+//! waits already: what a chain cannot execute in time is better refused than kept.
 
 use std::{sync::Arc, time::Duration};
 
@@ -69,6 +70,7 @@ pub(super) async fn add_batch(pool: &TxPool, raw: Vec<Bytes>, origin: Origin) ->
     let intake = &pool.0.intake;
     let wanted = raw.len().min(intake.max_in_flight);
     let permits = u32::try_from(wanted).ok().and_then(|wanted| intake.permits.try_acquire_many(wanted).ok());
+    let permits = permits.filter(|_| pool.has_room(origin));
     let Some(_permits) = permits else {
         return vec![Err(PoolError::Full); raw.len()];
     };

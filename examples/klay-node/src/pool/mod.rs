@@ -156,6 +156,14 @@ impl TxPool {
         hashes.iter().map(|hash| state.get(*hash).map(Arc::clone)).collect()
     }
 
+    /// Whether raw transactions are taken in now. What peers have accepted already gets a quarter more room than what is
+    /// submitted here, so that nodes which fill up together end with the same transactions.
+    pub(crate) fn has_room(&self, origin: Origin) -> bool {
+        let most = self.0.config.max_backlog;
+        let most = if origin == Origin::Remote { most.saturating_add(most / 4) } else { most };
+        self.status().pending < most
+    }
+
     /// Waits until none of these is between its arrival and its admission.
     pub(crate) async fn settled(&self, hashes: &[B256]) {
         intake::settled(self, hashes).await;

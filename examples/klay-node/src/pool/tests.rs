@@ -322,6 +322,28 @@ async fn more_than_fits_the_way_in_is_refused_at_once() {
     assert_eq!(world.pool.add_raw_batch(raw, Origin::Local).await, [Err(PoolError::Full), Err(PoolError::Full)]);
 }
 
+#[tokio::test]
+async fn while_too_much_waits_nothing_is_recovered() {
+    let world = World::new(PoolConfig { max_backlog: 4, ..PoolConfig::default() });
+    for n in 0..4 {
+        world.add(legacy(n, 0, 100)).unwrap();
+    }
+    let offer = async |n, origin| {
+        let raw = Bytes::copy_from_slice(legacy(n, 0, 100).encoded());
+        world.pool.add_raw_batch(vec![raw], origin).await.pop().unwrap().map(|_| ())
+    };
+    let recovered = world.pool.0.metrics.recoveries.value();
+    assert_eq!(offer(5, Origin::Local).await, Err(PoolError::Full));
+    assert_eq!(world.pool.0.metrics.recoveries.value(), recovered);
+    // A peer has accepted it: a quarter more is taken.
+    offer(5, Origin::Remote).await.unwrap();
+    assert_eq!(offer(6, Origin::Remote).await, Err(PoolError::Full));
+    // A block makes room.
+    world.change(who(0), |account| account.nonce = 1);
+    world.change(who(1), |account| account.nonce = 1);
+    offer(6, Origin::Local).await.unwrap();
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Add(u8, u64, u64),

@@ -1,11 +1,23 @@
 //! `klay key`: account keys between their encoding and JSON.
 
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
 use klay_accounts::AccountKey;
+use klay_core::Bytes;
+use klay_vm::{
+    randao::RevealSigner,
+    system::{BLS_REGISTRY_ADDRESS, register_call},
+};
+use serde_json::json;
 
 use super::{
     Outcome,
     lines::{self, BadLine},
 };
+use crate::net::config;
 
 /// Account keys to and from JSON.
 #[derive(Debug, clap::Subcommand)]
@@ -27,6 +39,18 @@ pub(crate) enum Key {
         #[arg(value_name = "JSON|-")]
         input: Option<String>,
     },
+    /// Show the BLS key that belongs to a node's key, and the call that registers it.
+    ///
+    /// A validator that joins a network after its genesis proposes blocks once this key is in the network's registry:
+    /// whoever may write there (`--registrar`) sends `input` to `to`.
+    #[command(
+        after_help = "Example:\n  $ klay key bls node4/nodekey\n  {\"address\":\"0x..\",\"publicKey\":\"0x..\",\"pop\":\"0x..\",\"register\":{\"to\":\"0x..\",\"input\":\"0x..\"}}"
+    )]
+    Bls {
+        /// The node's key, in hex.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 impl Key {
@@ -34,8 +58,24 @@ impl Key {
         match self {
             Self::Decode { input } => lines::answer(input.as_deref(), decode),
             Self::Encode { input } => lines::answer(input.as_deref(), encode),
+            Self::Bls { file } => bls(&file),
         }
     }
+}
+
+fn bls(file: &Path) -> Outcome {
+    let key = config::read_key(file)?;
+    let (address, randao) = (key.address(), RevealSigner::derive(key.expose())?);
+    let (public, pop) = (randao.public_key(), randao.proof());
+    let register = json!({"to": BLS_REGISTRY_ADDRESS, "input": register_call(address, &public, &pop)});
+    let shown = json!({
+        "address": address,
+        "publicKey": Bytes::copy_from_slice(&public),
+        "pop": Bytes::copy_from_slice(&pop),
+        "register": register,
+    });
+    println!("{shown}");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn decode(line: &str) -> Result<String, BadLine> {

@@ -2,20 +2,23 @@
 
 mod client;
 mod fund;
+mod pace;
+mod phases;
 mod process;
 mod report;
 mod send;
 mod sign;
+mod turns;
 mod watch;
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, io::Write, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use klay_core::{crypto::keccak256, genesis::GenesisAccount};
 use klay_node::workload::{Mix, SENDERS, Workload};
 use serde_json::json;
 
-use self::{client::Client, process::Processes, report::Report, send::Pace, watch::Watch};
+use self::{client::Client, pace::Pace, process::Processes, report::Report, watch::Watch};
 use crate::cli::Outcome;
 
 /// Send the published workload to running nodes and measure what is committed.
@@ -23,10 +26,14 @@ use crate::cli::Outcome;
 /// The transactions of a seed are always the same ones. They are signed before the clock starts. A transaction counts
 /// once, when a block that holds it is seen at the observing node. Without funds in the genesis (`--print-alloc`) the
 /// senders are funded by the first development account, and the contracts are deployed.
+///
+/// What a full pool turns away is sent again by its sender at his next turn; at a rate that is his next arrival, so that
+/// a node that has enough is not asked more often.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:\n  \
     klay load                                     20,000 transfers as fast as a klay dev takes them\n  \
     klay load --mix B --rate 500 --seconds 60     Poisson arrivals, latency from the planned arrival\n  \
+    klay load --rate 3000 --seconds 20 --overload 1.5   half the rate, the rate, 60 s of 4,500, half again\n  \
     klay load --url http://127.0.0.1:8551 --observe http://127.0.0.1:8557 --pid 4242 --window 1000\n  \
     klay load --print-alloc > alloc.json          what to add to a genesis: klay network --alloc alloc.json")]
 pub(crate) struct Load {
@@ -48,6 +55,13 @@ pub(crate) struct Load {
     /// How long, with --rate
     #[arg(long, requires = "rate")]
     seconds: Option<f64>,
+    /// After --seconds at half the rate and --seconds at the rate, this many times the rate for --overload-seconds, then
+    /// --seconds at half the rate
+    #[arg(long, value_name = "FACTOR", requires = "rate")]
+    overload: Option<f64>,
+    /// How long, with --overload
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "overload")]
+    overload_seconds: f64,
     /// Never more than this many sent and not yet seen in a block
     #[arg(long, conflicts_with = "rate")]
     window: Option<usize>,
@@ -97,11 +111,7 @@ impl Load {
         let mut load = Workload::new(self.seed, chain_id).with_senders(self.senders);
         fund::ensure(&mut load, self.mix, &Client::new(&self.urls[0]), &observed)?;
 
-        let pace = match (self.rate, self.seconds, self.window) {
-            (Some(rate), Some(seconds), _) => Pace::poisson(rate, seconds, self.seed)?,
-            (_, _, Some(window)) => Pace::Window { count: self.count, window: window.max(1) },
-            _ => Pace::Saturate { count: self.count },
-        };
+        let pace = self.pace()?;
         let mut nonces = fund::nonces(&load, &observed)?;
         let mut signed = sign::all(&load, self.mix, pace.count(), &mut nonces)?;
         if self.shuffle {
@@ -118,6 +128,7 @@ impl Load {
         let report = Report {
             mix: self.mix,
             chain_id,
+            pace: &pace,
             sent: &sent,
             seen: &seen,
             usage: processes.since()?,
@@ -127,6 +138,17 @@ impl Load {
         };
         writeln!(std::io::stdout(), "{}", report.to_json())?;
         Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn pace(&self) -> Result<Pace, Box<dyn Error>> {
+        match (self.rate, self.seconds, self.window) {
+            (Some(rate), Some(seconds), _) => match self.overload {
+                Some(factor) => Pace::overload(rate, seconds, (factor, self.overload_seconds), self.seed),
+                None => Pace::poisson(rate, seconds, self.seed),
+            },
+            (_, _, Some(window)) => Ok(Pace::Window { count: self.count, window: window.max(1) }),
+            _ => Ok(Pace::Saturate { count: self.count }),
+        }
     }
 }
 

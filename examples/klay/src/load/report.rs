@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     client::Client,
+    pace::Pace,
+    phases::{Phases, Trip},
     process::Usage,
     send::Sent,
     sign::Signed,
@@ -19,6 +21,7 @@ const SAMPLE: usize = 300;
 pub(super) struct Report<'a> {
     pub(super) mix: Mix,
     pub(super) chain_id: u64,
+    pub(super) pace: &'a Pace,
     pub(super) sent: &'a Sent,
     pub(super) seen: &'a Seen,
     pub(super) usage: Vec<Usage>,
@@ -71,6 +74,7 @@ impl Report<'_> {
             "count": self.sent.at.len(),
             "accepted": self.sent.accepted,
             "refused": self.sent.refused,
+            "turnedAway": self.sent.turned_away,
             "acceptedSeconds": round(self.sent.took.as_secs_f64(), 2),
             "committed": committed,
             "seconds": round(end, 2),
@@ -86,6 +90,14 @@ impl Report<'_> {
             "receipts": {"checked": self.receipts.checked, "failed": self.receipts.failed},
             "nodes": nodes,
         });
+        if let Pace::Arrivals { times, phases } = self.pace
+            && phases.len() > 1
+            && let Value::Object(more) = Phases::new(phases, times, &self.trips()).to_json()
+        {
+            for (name, value) in more {
+                report[name] = value;
+            }
+        }
         if let Some(calls) = &self.calls {
             report["ethCallSeconds"] = latencies(calls.iter().map(Duration::as_secs_f64).collect());
         }
@@ -111,9 +123,16 @@ impl Report<'_> {
         (first..last.saturating_sub(seconds)).map(rate).min_by(f64::total_cmp)
     }
 
+    /// What was accepted, and when it was seen.
+    fn trips(&self) -> Vec<Trip> {
+        let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
+        let pairs = self.sent.at.iter().zip(&self.seen.at).filter(|(sent, _)| **sent != 0);
+        pairs.map(|(sent, seen)| Trip { arrived: seconds(*sent), seen: (*seen != 0).then(|| seconds(*seen)) }).collect()
+    }
+
     fn waits(&self) -> Vec<f64> {
-        let pairs = self.sent.at.iter().zip(&self.seen.at).filter(|(_, seen)| **seen != 0);
-        let mut waits: Vec<f64> = pairs.map(|(sent, seen)| seen.saturating_sub(*sent) as f64 / 1e9).collect();
+        let mut waits: Vec<f64> =
+            self.trips().into_iter().filter_map(|trip| Some((trip.seen? - trip.arrived).max(0.0))).collect();
         waits.sort_by(f64::total_cmp);
         waits
     }
@@ -161,13 +180,13 @@ pub(super) fn sample_receipts(client: &Client, signed: &[Signed], seen: &Seen) -
     Ok(Receipts { checked: receipts.len(), failed })
 }
 
-fn latencies(ascending: Vec<f64>) -> Value {
+pub(super) fn latencies(ascending: Vec<f64>) -> Value {
     let at = |share: usize| ascending.get((ascending.len() * share / 100).min(ascending.len().saturating_sub(1)));
     let shown = |share| at(share).map(|seconds| round(*seconds, 4));
     json!({"p50": shown(50), "p95": shown(95), "p99": shown(99), "max": ascending.last().map(|s| round(*s, 4))})
 }
 
-fn round(value: f64, digits: i32) -> f64 {
+pub(super) fn round(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }

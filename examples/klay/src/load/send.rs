@@ -2,46 +2,36 @@
 
 use std::{
     collections::BTreeMap,
-    error::Error,
-    ops::Range,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use klay_core::crypto::keccak256;
 use serde_json::Value;
 
-use super::{client::Client, sign::Signed, watch::Watch};
+use super::{client::Client, pace::Pace, sign::Signed, turns::Turns, watch::Watch};
 
 /// Arrivals within this time go out in one batch.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often a full window is looked at again.
 const RECHECK: Duration = Duration::from_millis(5);
-/// Most arrivals of a run at a rate.
-const MAX_ARRIVALS: f64 = 2_000_000.0;
-
-/// When transactions are sent.
-#[derive(Debug)]
-pub(super) enum Pace {
-    /// As fast as they are accepted.
-    Saturate { count: u64 },
-    /// As fast as they are accepted, but for so many on the way.
-    Window { count: u64, window: usize },
-    /// At these times after the start.
-    Arrivals(Vec<Duration>),
-}
+/// Pause after a full pool, where nothing drives the rate but the pool.
+const PAUSE: Duration = Duration::from_millis(50);
+/// What a node says that has no room now.
+const FULL: &str = "txpool is full";
 
 /// What was sent, and what became of it.
 #[derive(Debug)]
 pub(super) struct Sent {
-    /// When each was sent, or planned to be, in nanoseconds after the start; 0 for never.
+    /// When each was sent, or planned to be, in nanoseconds after the start; 0 for those that were not accepted.
     pub(super) at: Vec<u64>,
     /// How many were accepted.
     pub(super) accepted: usize,
+    /// How often a full pool turned one away.
+    pub(super) turned_away: u64,
     /// Refusals by their message.
     pub(super) refused: BTreeMap<String, u64>,
     /// From the start until the last answer.
@@ -52,42 +42,14 @@ struct Sender<'a> {
     pace: &'a Pace,
     batch: usize,
     started: Instant,
-    next: Mutex<usize>,
+    turns: Mutex<Turns>,
+    /// Sent and not refused.
+    on_the_way: AtomicUsize,
     at: Vec<AtomicU64>,
+    turned_away: AtomicU64,
     refused: Mutex<BTreeMap<String, u64>>,
     signed: &'a [Signed],
     watch: &'a Watch,
-}
-
-impl Pace {
-    /// Poisson arrivals at `rate` a second for so many seconds, the same for the same seed.
-    pub(super) fn poisson(rate: f64, seconds: f64, seed: u64) -> Result<Self, Box<dyn Error>> {
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        if !positive(rate) || !positive(seconds) || rate * seconds > MAX_ARRIVALS {
-            return Err(format!("--rate and --seconds give no number of arrivals between 1 and {MAX_ARRIVALS}").into());
-        }
-        let mut times = Vec::new();
-        let mut at = 0.0;
-        for index in 0_u64.. {
-            let hash = keccak256(format!("klay-load/arrival/{seed}/{index}"));
-            let mut first = [0; 8];
-            first.copy_from_slice(&hash[..8]);
-            let uniform = (u64::from_be_bytes(first) as f64 + 1.0) / (u64::MAX as f64 + 2.0);
-            at -= uniform.ln() / rate;
-            if at > seconds {
-                break;
-            }
-            times.push(Duration::from_secs_f64(at));
-        }
-        Ok(Self::Arrivals(times))
-    }
-
-    pub(super) const fn count(&self) -> u64 {
-        match self {
-            Self::Saturate { count } | Self::Window { count, .. } => *count,
-            Self::Arrivals(times) => times.len() as u64,
-        }
-    }
 }
 
 /// Sends everything; returns when the last answer is there.
@@ -104,8 +66,10 @@ pub(super) fn run(
         pace,
         batch,
         started,
-        next: Mutex::new(0),
+        turns: Mutex::new(Turns::new(signed.iter().map(|tx| tx.sender).collect())),
+        on_the_way: AtomicUsize::new(0),
         at: signed.iter().map(|_| AtomicU64::new(0)).collect(),
+        turned_away: AtomicU64::new(0),
         refused: Mutex::default(),
         signed,
         watch,
@@ -115,12 +79,12 @@ pub(super) fn run(
             scope.spawn(|| sender.work(&Client::new(url)));
         }
     });
-    let refused = sender.refused.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let lost: u64 = refused.values().sum();
+    let at: Vec<u64> = sender.at.into_iter().map(AtomicU64::into_inner).collect();
     Sent {
-        at: sender.at.into_iter().map(AtomicU64::into_inner).collect(),
-        accepted: signed.len().saturating_sub(lost as usize),
-        refused,
+        accepted: at.iter().filter(|at| **at != 0).count(),
+        at,
+        turned_away: sender.turned_away.into_inner(),
+        refused: sender.refused.into_inner().unwrap_or_else(PoisonError::into_inner),
         took: started.elapsed(),
     }
 }
@@ -128,41 +92,57 @@ pub(super) fn run(
 impl Sender<'_> {
     fn work(&self, client: &Client) {
         while let Some(part) = self.claim() {
-            let now = self.started.elapsed().as_nanos() as u64;
-            for index in part.clone() {
-                let at = match self.pace {
-                    Pace::Arrivals(times) => times[index].as_nanos() as u64,
-                    _ => now,
-                };
-                self.at[index].store(at.max(1), Ordering::Relaxed);
-            }
-            let asked = part.len() as u64;
-            match client.post(&batch_of(&self.signed[part])) {
-                Ok(Value::Array(answers)) => {
-                    for answer in &answers {
-                        if let Some(error) = answer.get("error") {
-                            self.refuse(error["message"].as_str().unwrap_or("no message"), 1);
-                        }
-                    }
-                }
-                Ok(other) => self.refuse(&format!("not a list of answers: {other}"), asked),
-                Err(error) => self.refuse(&error.to_string(), asked),
+            match client.post(&batch_of(self.signed, &part)) {
+                Ok(Value::Array(answers)) => self.take_answers(&part, &answers),
+                Ok(other) => self.refuse(&format!("not a list of answers: {other}"), &part),
+                Err(error) => self.refuse(&error.to_string(), &part),
             }
         }
     }
 
-    /// The next transactions to send together, when it is time.
-    fn claim(&self) -> Option<Range<usize>> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = *next;
-        if first >= self.signed.len() {
-            return None;
+    fn take_answers(&self, part: &[usize], answers: &[Value]) {
+        let mut turned_away = Vec::new();
+        for answer in answers {
+            let Some(message) = answer.get("error").map(|error| error["message"].as_str().unwrap_or("no message"))
+            else {
+                continue;
+            };
+            let Some(index) = answer["id"].as_u64().and_then(|id| part.get(id as usize)) else { continue };
+            if message.contains(FULL) {
+                turned_away.push(*index);
+            } else {
+                self.refuse(message, &[*index]);
+            }
         }
+        if turned_away.is_empty() {
+            return;
+        }
+        turned_away.sort_unstable();
+        self.forget(&turned_away);
+        self.turned_away.fetch_add(turned_away.len() as u64, Ordering::Relaxed);
+        // At a rate the moment has passed; otherwise it is not accepted yet.
+        let anew = !matches!(self.pace, Pace::Arrivals { .. });
+        self.turns().give_back(&turned_away, anew);
+        if anew {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// The next transactions to send together, when it is time.
+    fn claim(&self) -> Option<Vec<usize>> {
+        let mut turns = self.turns();
         let mut room = self.batch;
         match self.pace {
-            Pace::Saturate { .. } => {}
+            Pace::Saturate { .. } => {
+                if turns.is_again() && self.watch.gave_up() {
+                    return None;
+                }
+            }
             Pace::Window { window, .. } => loop {
-                let way = first.saturating_sub(self.watch.seen() + self.refusals());
+                if turns.is_over() {
+                    return None;
+                }
+                let way = self.on_the_way.load(Ordering::Relaxed).saturating_sub(self.watch.seen());
                 if way < *window {
                     room = room.min(window - way);
                     break;
@@ -170,33 +150,56 @@ impl Sender<'_> {
                 if self.watch.gave_up() {
                     return None;
                 }
+                drop(turns);
                 thread::sleep(RECHECK);
+                turns = self.turns();
             },
-            Pace::Arrivals(times) => {
-                thread::sleep((times[first] + GATHER).saturating_sub(self.started.elapsed()));
+            Pace::Arrivals { times, .. } => {
+                let first = turns.arrival();
+                thread::sleep((*times.get(first)? + GATHER).saturating_sub(self.started.elapsed()));
                 let now = self.started.elapsed();
                 room = room.min(times[first..].iter().take_while(|time| **time <= now).count().max(1));
             }
         }
-        *next = self.signed.len().min(first + room);
-        Some(first..*next)
+        let mut part = Vec::with_capacity(room);
+        for _ in 0..room {
+            let arrival = turns.arrival();
+            let Some(index) = turns.take() else { break };
+            let at = match self.pace {
+                Pace::Arrivals { times, .. } => times[arrival],
+                _ => self.started.elapsed(),
+            };
+            self.at[index].store((at.as_nanos() as u64).max(1), Ordering::Relaxed);
+            part.push(index);
+        }
+        self.on_the_way.fetch_add(part.len(), Ordering::Relaxed);
+        (!part.is_empty()).then_some(part)
     }
 
-    fn refuse(&self, message: &str, count: u64) {
+    fn refuse(&self, message: &str, part: &[usize]) {
+        self.forget(part);
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        *refused.entry(message.chars().take(200).collect()).or_default() += count;
+        *refused.entry(message.chars().take(200).collect()).or_default() += part.len() as u64;
     }
 
-    fn refusals(&self) -> usize {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).values().sum::<u64>() as usize
+    /// These are not on the way.
+    fn forget(&self, part: &[usize]) {
+        for index in part {
+            self.at[*index].store(0, Ordering::Relaxed);
+        }
+        self.on_the_way.fetch_sub(part.len(), Ordering::Relaxed);
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn batch_of(signed: &[Signed]) -> String {
-    let calls: Vec<String> = signed
-        .iter()
-        .enumerate()
-        .map(|(id, tx)| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{}","params":["{}"]}}"#, tx.method, tx.raw))
-        .collect();
+fn batch_of(signed: &[Signed], part: &[usize]) -> String {
+    let call = |(id, index): (usize, &usize)| {
+        let Signed { method, raw, .. } = &signed[*index];
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":["{raw}"]}}"#)
+    };
+    let calls: Vec<String> = part.iter().enumerate().map(call).collect();
     format!("[{}]", calls.join(","))
 }

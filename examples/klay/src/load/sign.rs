@@ -14,6 +14,8 @@ pub(super) struct Signed {
     pub(super) method: &'static str,
     /// Its bytes in hex, with `0x`.
     pub(super) raw: String,
+    /// Which sender.
+    pub(super) sender: usize,
 }
 
 pub(super) fn all(load: &Workload, mix: Mix, count: u64, nonces: &mut [u64]) -> Result<Vec<Signed>, SignTxError> {
@@ -23,7 +25,9 @@ pub(super) fn all(load: &Workload, mix: Mix, count: u64, nonces: &mut [u64]) -> 
     thread::scope(|scope| {
         let parts: Vec<_> = plans
             .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(|plan| load.sign(plan).map(signed)).collect()))
+            .map(|part| {
+                scope.spawn(move || part.iter().map(|plan| load.sign(plan).map(|tx| signed(tx, plan.sender))).collect())
+            })
             .collect();
         let mut all = Vec::with_capacity(plans.len());
         for part in parts {
@@ -34,13 +38,13 @@ pub(super) fn all(load: &Workload, mix: Mix, count: u64, nonces: &mut [u64]) -> 
     })
 }
 
-fn signed(tx: klay_feedeleg::KlaytnTx) -> Signed {
+fn signed(tx: klay_feedeleg::KlaytnTx, sender: usize) -> Signed {
     let ethereum = !tx.tx_type().is_klaytn();
     let (method, raw) = match ethereum {
         true => ("eth_sendRawTransaction", tx.encode_ethereum()),
         false => ("kaia_sendRawTransaction", tx.encode_network()),
     };
-    Signed { hash: tx.hash(), method, raw: format!("0x{}", hex::encode(raw)) }
+    Signed { hash: tx.hash(), method, raw: format!("0x{}", hex::encode(raw)), sender }
 }
 
 /// Puts transactions into an order that depends on the seed alone.

@@ -140,7 +140,7 @@ impl Shared {
         loop {
             let wanted = self.wanted.load(Ordering::Relaxed);
             let waited = self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-            // While transactions are still being sent (`wanted` unknown) only the window mode asks whether to go on.
+            // While transactions are still being sent (`wanted` unknown) their senders ask whether to go on.
             self.gave_up.store(waited > patience, Ordering::Relaxed);
             if seen.count >= wanted || (wanted != usize::MAX && waited > patience) || failures > MAX_FAILURES {
                 return seen;

@@ -66,7 +66,7 @@ pub(super) fn read_genesis(path: &Path) -> Result<Genesis, Box<dyn Error>> {
 }
 
 /// Reads a key in hex.
-pub(super) fn read_key(path: &Path) -> Result<SecretKey, Box<dyn Error>> {
+pub(crate) fn read_key(path: &Path) -> Result<SecretKey, Box<dyn Error>> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let text = Zeroizing::new(text);
     let digits = text.trim().trim_start_matches("0x");

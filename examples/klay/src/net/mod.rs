@@ -1,6 +1,6 @@
 //! Networks of several nodes.
 
-mod config;
+pub(crate) mod config;
 pub(crate) mod init;
 mod logs;
 pub(crate) mod network;

@@ -180,7 +180,7 @@ impl RunNode {
         let block_time = self.block_time.or(file.block_time).unwrap_or(1);
         let config = NodeConfig {
             data: Data::Folder(data),
-            pool: PoolConfig { allow_anchoring: true, ..PoolConfig::default() },
+            pool: PoolConfig::network(),
             membership: Some(Membership { network, engine, block_time, validator }),
             ..NodeConfig::new(genesis)
         };

@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 use klay_accounts::wallet::SecretKey;
 use klay_core::{
+    Address,
     config::ChainConfig,
     genesis::{Genesis, GenesisAccount},
 };
@@ -45,6 +46,9 @@ pub(super) struct Shape {
     /// Blocks of a governance epoch
     #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) epoch: Option<u64>,
+    /// Who registers BLS keys of validators that join later [default: the first development account]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) registrar: Option<Address>,
     /// A file with more accounts: the `alloc` of a genesis file, or a whole one
     #[arg(long, value_name = "FILE")]
     pub(super) alloc: Option<PathBuf>,
@@ -136,7 +140,8 @@ impl Shape {
             // Everybody votes.
             istanbul.sub = istanbul.sub.max(self.validators.into());
         }
-        let mut genesis = accounts.network_genesis(config, validators)?;
+        let first = accounts.keys.first().map(SecretKey::address).unwrap_or_default();
+        let mut genesis = accounts.network_genesis(config, validators, self.registrar.unwrap_or(first));
         if let Some(file) = &self.alloc {
             for (address, account) in read_alloc(file)? {
                 genesis.alloc.insert(address, account);
@@ -156,7 +161,7 @@ const fn talks_to(role: Role, peer: Role, has_proxies: bool) -> bool {
     }
 }
 
-fn read_alloc(path: &Path) -> Result<Vec<(klay_core::Address, GenesisAccount)>, Box<dyn Error>> {
+fn read_alloc(path: &Path) -> Result<Vec<(Address, GenesisAccount)>, Box<dyn Error>> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let alloc = value.get("alloc").cloned().unwrap_or(value);

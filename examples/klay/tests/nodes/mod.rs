@@ -99,14 +99,57 @@ impl Network {
 
     /// Starts a node that was killed, as an operator would.
     pub fn restart(&mut self, index: u16) -> u32 {
+        self.restart_with(index, &[])
+    }
+
+    /// The same with other options.
+    pub fn restart_with(&mut self, index: u16, more: &[&str]) -> u32 {
         let folder = self.folder_of(index);
         let log = fs::OpenOptions::new().append(true).open(folder.join("log")).unwrap();
         let mut command = Command::new(program());
-        command.arg("node").arg("--config").arg(folder.join("node.json"));
+        command.arg("node").arg("--config").arg(folder.join("node.json")).args(more);
         let process = command.env("KLAY_LIFELINE", "1").stdin(Stdio::piped()).stderr(log).spawn().unwrap();
         let id = process.id();
         self.restarted.push(process);
         id
+    }
+
+    /// The folder of a consensus node that the genesis does not know, with a key of its own, beside the others. It serves
+    /// HTTP on the next port.
+    pub fn join(&self, index: u16, engine: &str) -> SecretKey {
+        let (folder, key) = (self.folder_of(index), SecretKey::random().unwrap());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("nodekey"), klay_core::hex::encode(key.expose())).unwrap();
+        fs::copy(self.folder_of(0).join("genesis.json"), folder.join("genesis.json")).unwrap();
+        let peers: Vec<String> = (0..index)
+            .map(|n| {
+                let file = fs::read(self.folder_of(n).join("node.json")).unwrap();
+                let file: Value = serde_json::from_slice(&file).unwrap();
+                format!("{}@{}", self.peer_id(n), file["listen"][0].as_str().unwrap())
+            })
+            .collect();
+        let file = json!({
+            "role": "cn", "engine": engine, "blockTime": 1, "genesis": "genesis.json", "key": "nodekey", "data": ".",
+            "listen": ["127.0.0.1:0"], "peers": peers, "ws": "off",
+            "http": format!("127.0.0.1:{}", self.base + 2 * index),
+        });
+        fs::write(folder.join("node.json"), file.to_string()).unwrap();
+        fs::write(folder.join("log"), "").unwrap();
+        key
+    }
+
+    /// Ends the node that was started again last.
+    pub fn kill_restarted(&mut self) {
+        let mut process = self.restarted.pop().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// The name of a node among its peers.
+    pub fn peer_id(&self, index: u16) -> String {
+        let key = fs::read_to_string(self.folder_of(index).join("nodekey")).unwrap();
+        let key = SecretKey::from_slice(&klay_core::hex::decode(key.trim()).unwrap()).unwrap();
+        klay_node::network::peer_id(&key).unwrap().to_string()
     }
 
     /// A copy of a node's consensus log as it is now.
@@ -196,7 +239,11 @@ impl Node {
     }
 
     pub fn page(&self, path: &str) -> String {
-        self.agent.get(format!("{}{path}", self.url)).call().unwrap().body_mut().read_to_string().unwrap()
+        self.try_page(path).unwrap()
+    }
+
+    pub fn try_page(&self, path: &str) -> Option<String> {
+        self.agent.get(format!("{}{path}", self.url)).call().ok()?.body_mut().read_to_string().ok()
     }
 
     pub fn try_head(&self) -> Option<u64> {
@@ -232,15 +279,27 @@ pub fn program() -> PathBuf {
 }
 
 pub fn transfer(key: &SecretKey, nonce: u64) -> KlaytnTx {
-    let tx = LegacyTx {
-        nonce,
+    let to = Some(Address::with_last_byte(nonce as u8).create(nonce));
+    signed(key, LegacyTx { nonce, gas_limit: 21_000, to, value: U256::from(1), ..blank() })
+}
+
+pub fn contract_call(key: &SecretKey, nonce: u64, to: Address, input: Bytes) -> KlaytnTx {
+    signed(key, LegacyTx { nonce, gas_limit: 1_000_000, to: Some(to), input, ..blank() })
+}
+
+fn blank() -> LegacyTx {
+    LegacyTx {
+        nonce: 0,
         gas_price: U256::from(750) * STON,
-        gas_limit: 21_000,
-        to: Some(Address::with_last_byte(nonce as u8).create(nonce)),
-        value: U256::from(1),
+        gas_limit: 0,
+        to: None,
+        value: U256::ZERO,
         input: Bytes::new(),
         signature: Default::default(),
-    };
+    }
+}
+
+fn signed(key: &SecretKey, tx: LegacyTx) -> KlaytnTx {
     KlaytnTx::Legacy(tx).sign(dev::CHAIN_ID, &[key]).unwrap()
 }
 
@@ -264,10 +323,13 @@ pub fn signal(name: &str, process: u32) {
     Command::new("kill").arg(name).arg(process.to_string()).status().unwrap();
 }
 
-/// A row of ports that are free now, here and 10,000 above for peers.
+/// A row of ports that are free now, from `KLAY_PORTS` on if that is set, here and 10,000 above for peers.
 fn free_base(count: u16) -> u16 {
     let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let start = 12_000 + u16::try_from(std::process::id() % 400).unwrap() * 20;
+    let start = match std::env::var("KLAY_PORTS").ok().and_then(|first| first.parse().ok()) {
+        Some(first) => first,
+        None => 12_000 + u16::try_from(std::process::id() % 400).unwrap() * 20,
+    };
     static TURN: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
     let turn = TURN.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 200;
     (0..)
