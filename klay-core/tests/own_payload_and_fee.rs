@@ -139,7 +139,7 @@ impl FeeMode for Treasury {
     fn split(&self, amount: U256) -> FeeSplit {
         match self {
             Self::Sender(sender) => sender.split(amount),
-            Self::Treasury { .. } => FeeSplit { payer: amount, sender: U256::ZERO },
+            Self::Treasury { .. } => FeeSplit::of_payer(amount),
         }
     }
 

@@ -82,7 +82,7 @@ impl FeeMode for Fee {
         match self {
             Self::Sender(sender) => sender.split(amount),
             Self::Payer(FeePayer { ratio: Some(ratio), .. }) => ratio.split(amount),
-            Self::Payer(_) => FeeSplit { payer: amount, sender: U256::ZERO },
+            Self::Payer(_) => FeeSplit::of_payer(amount),
         }
     }
 

@@ -157,7 +157,7 @@ impl BlockExecutor {
         let funds = fees::Funds { sender: sender_balance, payer: payer_balance, is_one: payer == sender };
         let prepaid = fees::buy_gas(tx.tx(), &view, gas_price, funds, &self.ctx)?;
         intrinsic.check(view.gas_limit)?;
-        if view.value > sender_balance - prepaid.sender {
+        if view.value > (sender_balance - prepaid.sender).saturating_add(prepaid.surplus) {
             return Err(TxError::InsufficientBalance);
         }
         validate::init_code_size(&view, rules)?;

@@ -166,6 +166,9 @@ impl<INSP> Klvm<INSP> {
         if !message.prepaid.sender.is_zero() {
             sender.decr_balance(message.prepaid.sender);
         }
+        if !message.prepaid.surplus.is_zero() {
+            sender.incr_balance(message.prepaid.surplus);
+        }
         // A creation raises the nonce itself.
         if message.action != Action::Create {
             sender.bump_nonce();
@@ -275,11 +278,18 @@ impl<INSP> Klvm<INSP> {
 
     fn give_back(&mut self, message: &Message<'_>, back: FeeSplit) -> Result<(), MachineError> {
         let parts = match message.payer == message.sender {
-            true => [(message.sender, back.payer.saturating_add(back.sender)), (message.payer, U256::ZERO)],
+            true => {
+                let whole = back.payer.saturating_add(back.sender).saturating_sub(back.surplus);
+                [(message.sender, whole), (message.payer, U256::ZERO)]
+            }
             false => [(message.payer, back.payer), (message.sender, back.sender)],
         };
         for (address, amount) in parts {
             self.credit(address, amount)?;
+        }
+        // Where the sender gained from the fee it gives a part of that back.
+        if message.payer != message.sender && !back.surplus.is_zero() {
+            self.0.ctx.journaled_state.load_account_mut(message.sender)?.data.decr_balance(back.surplus);
         }
         Ok(())
     }

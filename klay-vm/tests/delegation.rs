@@ -104,3 +104,19 @@ fn one_level_is_followed() {
     delegated(&mut kit, 4, number(0x3fe));
     assert_eq!(kit.send(1, execution(user(4), &[])).unwrap().receipt.status, Status::SUCCESS);
 }
+
+/// Found with blocks that the reference client made: a contract of before Kore whose code reads like a designator.
+#[test]
+fn what_only_looked_like_a_delegation_is_one_from_prague() {
+    let mut kit = Kit::up_to(Fork::Magma);
+    let target = kit.deploy(&asm().op(&[0x30]).store(0).stop());
+    let code = [&[0xef, 1, 0][..], target.as_slice()].concat();
+    let contract = kit.deploy(&code);
+    assert_eq!(kit.block.code(contract).unwrap()[..], code);
+    assert_eq!(kit.call(contract, &[]).receipt.status.0, 0x02, "0xef is no instruction");
+    let mut kit = kit.next_block(Fork::Cancun);
+    assert_eq!(kit.call(contract, &[]).receipt.status.0, 0x02);
+    let mut kit = kit.next_block(Fork::Prague);
+    assert_eq!(kit.call(contract, &[]).receipt.status, Status::SUCCESS);
+    assert_eq!(kit.storage(contract, 0), U256::from_be_slice(contract.as_slice()));
+}

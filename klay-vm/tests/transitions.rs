@@ -91,6 +91,17 @@ fn a_ratio_outside_its_range_is_no_reason_for_a_block_to_be_invalid() {
     let body = kit.request(1, transfer(user(50), 1), 100_000);
     kit.execute(sponsored(body, &[1], user(2), &[2], Some(100))).unwrap();
     assert_eq!(kit.balance(user(1)), 1000 * KLAY - 1);
+    // Above 100 the payer pays more than the fee, and the sender gains the rest: what the reference client does with a
+    // block that holds it.
+    for (ratio, fork) in [(200, Fork::Istanbul), (200, Fork::Osaka), (255, Fork::Osaka)] {
+        let mut kit = Kit::up_to(fork);
+        let body = kit.request(1, transfer(user(50), 1), 100_000);
+        let done = kit.execute(sponsored(body, &[1], user(2), &[2], Some(ratio))).unwrap();
+        let fee = u128::from(done.receipt.gas_used) * u128::from(PRICE);
+        let payer = fee * u128::from(ratio) / 100;
+        assert_eq!(kit.balance(user(2)), 1000 * KLAY - payer, "{fork:?}");
+        assert_eq!(kit.balance(user(1)), 1000 * KLAY - 1 + payer - fee, "{fork:?}");
+    }
 }
 
 #[test]

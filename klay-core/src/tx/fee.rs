@@ -69,17 +69,32 @@ impl FeeRatio {
     /// Divides `amount` between payer and sender.
     pub fn split(self, amount: U256) -> FeeSplit {
         let payer = self.payer_share(amount);
-        FeeSplit { payer, sender: amount.saturating_sub(payer) }
+        FeeSplit { payer, sender: amount.saturating_sub(payer), surplus: payer.saturating_sub(amount) }
     }
 }
 
-/// An amount divided between payer and sender; the two add up to it.
+/// An amount divided between payer and sender; the two add up to it, less the surplus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeeSplit {
     /// The fee payer's part, in peb.
     pub payer: U256,
     /// The sender's part, in peb.
     pub sender: U256,
+    /// What the sender gains instead of owing, in peb. Only at a ratio above 100, which no pool lets in and blocks may
+    /// hold: there the payer's part is larger than the amount, and the sender's is below zero.
+    pub surplus: U256,
+}
+
+impl FeeSplit {
+    /// Everything is the sender's.
+    pub const fn of_sender(amount: U256) -> Self {
+        Self { payer: U256::ZERO, sender: amount, surplus: U256::ZERO }
+    }
+
+    /// Everything is the payer's.
+    pub const fn of_payer(amount: U256) -> Self {
+        Self { payer: amount, sender: U256::ZERO, surplus: U256::ZERO }
+    }
 }
 
 /// Who pays the fee, how that is written, and how an amount is divided.
@@ -147,7 +162,7 @@ impl FeeMode for SenderPays {
     }
 
     fn split(&self, amount: U256) -> FeeSplit {
-        FeeSplit { payer: U256::ZERO, sender: amount }
+        FeeSplit::of_sender(amount)
     }
 
     fn tail_len(&self) -> usize {

@@ -22,7 +22,7 @@ pub(super) struct Funds {
 pub(super) fn split<F: FeeMode, P: PayloadType>(tx: &TxEnvelope<F, P>, amount: U256) -> FeeSplit {
     match tx {
         TxEnvelope::Klaytn(tx) => tx.fee.split(amount),
-        _ => FeeSplit { payer: U256::ZERO, sender: amount },
+        _ => FeeSplit::of_sender(amount),
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn buy_gas<F: FeeMode, P: PayloadType>(
     ctx: &BlockContext,
 ) -> Result<FeeSplit, TxError> {
     let divide = |amount| match funds.is_one {
-        true => FeeSplit { payer: U256::ZERO, sender: amount },
+        true => FeeSplit::of_sender(amount),
         false => split(tx, amount),
     };
     let is_osaka = ctx.rules.has(Fork::Osaka);
@@ -50,7 +50,7 @@ pub(super) fn buy_gas<F: FeeMode, P: PayloadType>(
     if is_osaka {
         let blob_cap = U256::from(view.max_fee_per_blob_gas.unwrap_or_default());
         let cap = divide(total(view.fee_cap, blob_cap).ok_or(TxError::FundsOverflow)?);
-        let with_value = cap.sender.checked_add(view.value).ok_or(TxError::FundsOverflow)?;
+        let with_value = cap.sender.checked_add(view.value).ok_or(TxError::FundsOverflow)?.saturating_sub(cap.surplus);
         check(cap, funds)?;
         if funds.sender < with_value {
             return Err(TxError::InsufficientBalance);

@@ -59,7 +59,7 @@ impl BlockExecutor {
             access_list: None,
             authorizations: &[],
             blob_hashes: &[],
-            prepaid: klay_core::FeeSplit { payer: U256::ZERO, sender: U256::ZERO },
+            prepaid: klay_core::FeeSplit::of_sender(U256::ZERO),
             fee_receiver: None,
         };
         match self.klvm.system(&message, Klvm::run) {

@@ -174,7 +174,7 @@ fn traced(
         gas_price: request.gas_price,
         block: ctx.number,
     });
-    let outcome = klvm.transit(&message, all_to_sender, Klvm::inspect);
+    let outcome = klvm.transit(&message, FeeSplit::of_sender, Klvm::inspect);
     let outcome = outcome.and_then(|outcome| klvm.show_end(outcome));
     *watch = core::mem::take(&mut klvm.0.inspector);
     Ok(outcome?.into())
@@ -192,12 +192,8 @@ fn run<INSP>(
     let message = prepared.message(ctx, request);
     let mut klvm = Klvm::new(ctx, prepared.world, inspector);
     klvm.0.ctx.chain.meter = Meter::unlimited().with_deadline(request.deadline.clone());
-    let outcome = klvm.transit(&message, all_to_sender, run)?;
+    let outcome = klvm.transit(&message, FeeSplit::of_sender, run)?;
     Ok((outcome.into(), klvm.0.into_inspector()))
-}
-
-const fn all_to_sender(amount: U256) -> FeeSplit {
-    FeeSplit { payer: U256::ZERO, sender: amount }
 }
 
 /// A call that may be executed, over accounts in which its overrides and its fee are.
@@ -255,7 +251,7 @@ impl Prepared {
             access_list: request.access_list.as_ref(),
             authorizations: &request.authorization_list,
             blob_hashes: &[],
-            prepaid: all_to_sender(self.fee),
+            prepaid: FeeSplit::of_sender(self.fee),
             fee_receiver: ctx.fee_receiver(),
         }
     }

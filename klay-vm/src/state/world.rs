@@ -329,7 +329,11 @@ impl World {
         if let Some(code) = &info.code
             && info.code_hash != EMPTY_CODE_HASH
         {
-            self.codes.entry(info.code_hash).or_insert_with(|| code.clone());
+            // A creation before Prague leaves what looks like a delegation as ordinary code; from Prague on it is one.
+            self.codes.entry(info.code_hash).or_insert_with(|| match code.original_byte_slice() {
+                [0xef, 0x01, ..] if !code.is_eip7702() => bytecode(code.original_bytes()),
+                _ => code.clone(),
+            });
         }
     }
 

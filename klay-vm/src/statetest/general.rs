@@ -253,11 +253,11 @@ fn apply(
         access_list: tx.access_list.as_ref(),
         authorizations: tx.authorizations.as_deref().unwrap_or_default(),
         blob_hashes: &tx.blob_hashes,
-        prepaid: FeeSplit { payer: U256::ZERO, sender: fee },
+        prepaid: FeeSplit::of_sender(fee),
         fee_receiver: block.fee_receiver(),
     };
     klvm.0.ctx.chain.meter = Meter::unlimited();
-    let to_sender = |amount| FeeSplit { payer: U256::ZERO, sender: amount };
+    let to_sender = |amount| FeeSplit::of_sender(amount);
     let run: Run<Watch> = if klvm.0.inspector.is_on() { Klvm::inspect } else { Klvm::run };
     let outcome = klvm.transit(&message, to_sender, run).and_then(|outcome| klvm.show_end(outcome));
     let outcome = outcome.map_err(|error| match error {
