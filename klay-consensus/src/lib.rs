@@ -8,6 +8,8 @@ pub mod istanbul;
 #[cfg(feature = "simulate")]
 pub mod sim;
 pub mod simplex;
+#[cfg(feature = "simulate")]
+pub mod suite;
 pub mod types;
 pub mod valset;
 pub mod wal;

@@ -9,7 +9,7 @@ mod common;
 
 use common::{Chain, Signer, identity, signer};
 use klay_consensus::{
-    gate::{Conflict, Gate, GateError, GateOpenError, GateOptions, GateRules},
+    gate::{Conflict, Gate, GateError, GateOpenError, GateOptions, GateRules, GateState, MoveError},
     types::{Domain, Lsn, RecordKind, Round, Slot, Statement, Step, View},
     wal::{Disk, FsDisk, Kept, Log, LogError, MemoryDisk, OpenError},
 };
@@ -120,6 +120,96 @@ fn a_key_whose_log_is_gone_or_older_does_not_sign() {
     drop(gate);
     let mut gate = open(&new_log, &anchor, GateOptions::default()).unwrap();
     assert!(say(&mut gate, &vote(9, 0, Step::Vote1, 1)).is_err(), "the operator's floor survives");
+}
+
+#[test]
+fn a_key_moves_with_all_it_has_said() {
+    let (mut gate, log, anchor) = fresh();
+    say(&mut gate, &vote(7, 0, Step::Vote1, 1)).unwrap();
+    let lsn = gate.next_lsn();
+    gate.raise_floor(lsn, Slot::new(7)).unwrap();
+    say(&mut gate, &vote(8, 0, Step::Vote1, 1)).unwrap();
+    say(&mut gate, &vote(8, 1, Step::Vote1, 2)).unwrap();
+    drop(gate);
+
+    let me = identity("test", 1);
+    let state = GateState::export(log.clone(), Some(anchor.clone()), me.clone()).unwrap();
+    let line = state.to_string();
+    assert_eq!(line.lines().count(), 1);
+    assert_eq!(line.parse::<GateState>().unwrap(), state);
+    let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (json["floor"].as_u64(), json["anchor"].as_u64(), json["chainId"].as_u64()),
+        (Some(7), Some(8), Some(1337))
+    );
+
+    let (elsewhere, its_anchor) = (MemoryDisk::new(), MemoryDisk::new());
+    let taken = |who: &_| state.import(elsewhere.clone(), Some(its_anchor.clone()), who);
+    assert!(matches!(taken(&identity("test", 2)), Err(MoveError::Foreign { .. })));
+    assert!(matches!(taken(&identity("other", 1)), Err(MoveError::Foreign { .. })));
+    taken(&me).unwrap();
+    assert_eq!(taken(&me), Err(MoveError::LogExists));
+
+    let mut gate = open(&elsewhere, &its_anchor, GateOptions::default()).unwrap();
+    assert_eq!(gate.floor(), Slot::new(7));
+    assert!(say(&mut gate, &vote(7, 5, Step::Vote1, 1)).is_err(), "at the floor");
+    assert!(say(&mut gate, &vote(8, 1, Step::Vote1, 3)).is_err(), "something else in the same view");
+    assert!(say(&mut gate, &vote(8, 0, Step::Vote2, 1)).is_err(), "an earlier view");
+    say(&mut gate, &vote(8, 1, Step::Vote1, 2)).unwrap();
+    say(&mut gate, &vote(8, 1, Step::Vote2, 2)).unwrap();
+    drop(gate);
+    let again = GateState::export(elsewhere.clone(), Some(its_anchor.clone()), me.clone()).unwrap();
+    assert_eq!(again.records.len(), state.records.len() + 1);
+
+    // What is gone cannot be exported, and an older state does not come back over a key that has gone on.
+    let nothing = GateState::export(MemoryDisk::new(), Some(anchor.clone()), me.clone());
+    assert_eq!(nothing, Err(MoveError::NoLog));
+    let mut gate = open(&elsewhere, &its_anchor, GateOptions::default()).unwrap();
+    say(&mut gate, &vote(9, 0, Step::Vote1, 1)).unwrap();
+    drop(gate);
+    let older = state.import(MemoryDisk::new(), Some(its_anchor), &me);
+    assert_eq!(older, Err(MoveError::Older { anchor: Slot::new(9), state: Some(Slot::new(8)) }));
+}
+
+#[test]
+fn a_state_has_one_form() {
+    let (mut gate, log, anchor) = fresh();
+    say(&mut gate, &vote(3, 0, Step::Vote1, 1)).unwrap();
+    drop(gate);
+    let line = GateState::export(log, Some(anchor), identity("test", 1)).unwrap().to_string();
+    assert!(format!(" {line}\n").parse::<GateState>().is_ok());
+    for (from, to) in [
+        ("{\"chainId\"", "{ \"chainId\""),
+        ("1337", "01337"),
+        ("1337", "-1337"),
+        ("1337", "13370000000000000000000"),
+        ("\"0x", "\"0X"),
+        ("\"slot\":3", "\"slot\":0"),
+        ("\"kind\":1", "\"kind\":8"),
+        ("\"kind\":1", "\"kind\":300"),
+        ("]}", "],}"),
+        ("]}", "]}}"),
+        ("]}", ""),
+        ("records", "more"),
+    ] {
+        assert!(line.contains(from), "{from}");
+        let broken = line.replacen(from, to, 1);
+        assert!(broken.parse::<GateState>().is_err(), "{broken}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_reads_as_a_state_writes_back_the_same(text in "\\{\"chainId\":[0-9]{1,20},\"key\":\"0x[0-9a-f]{0,6}\",\"engine\":\"[a-z ]{0,5}\",\"anchor\":(null|[0-9]{1,3}),\"floor\":[0-9],\"records\":\\[(\\{\"slot\":[0-9]{1,2},\"kind\":[0-9],\"body\":\"0x[0-9a-f]{0,4}\"\\})?\\]\\}") {
+        if let Ok(state) = text.parse::<GateState>() {
+            prop_assert_eq!(state.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_fail_badly(text in ".{0,200}") {
+        let _ = text.parse::<GateState>();
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use klay_consensus::{
 use klay_core::{
     Fork, Rules,
     block::{Header, IstanbulExtra},
+    codec::{put_bytes, put_list_header},
     config::{BlobConfig, Kip71Config},
 };
 
@@ -177,6 +178,27 @@ fn each_check_names_its_error() {
     unsealed.extra = extra.encode().into();
     let refused = verify_header(&unsealed, &world.context());
     assert_eq!(refused, Err(HeaderError::CommittedSignature { index: 1 }));
+
+    // A seal of another length is read like any other, and is nobody's.
+    let header = world.header(&[1, 2, 3], |_| {});
+    let whole = IstanbulExtra::decode(&header.extra).unwrap();
+    let list = |items: Vec<&[u8]>| {
+        let mut content = Vec::new();
+        items.into_iter().for_each(|item| put_bytes(item, &mut content));
+        let mut out = Vec::new();
+        put_list_header(content.len(), &mut out);
+        [out, content].concat()
+    };
+    let validators = list(whole.validators.iter().map(|v| v.as_slice()).collect());
+    let seals = list(vec![&whole.committed_seals[0], &whole.committed_seals[1], &[]]);
+    let mut content = validators;
+    put_bytes(&whole.seal, &mut content);
+    content.extend(seals);
+    let mut extra = whole.vanity.to_vec();
+    put_list_header(content.len(), &mut extra);
+    let cut = Header { extra: [extra, content].concat().into(), ..header.clone() };
+    assert_eq!(cut.hash(), header.hash());
+    assert_eq!(verify_header(&cut, &world.context()), Err(HeaderError::CommittedSignature { index: 2 }));
 }
 
 #[test]

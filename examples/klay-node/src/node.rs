@@ -459,9 +459,7 @@ impl Shared<'_> {
     ) -> Result<Driver, StartError> {
         let log = match self.data {
             Data::Memory => LogFolder::Memory,
-            Data::Folder(folder) => {
-                LogFolder::Disk { log: made(folder.join("consensus"))?, anchor: made(folder.join("key"))? }
-            }
+            Data::Folder(folder) => LogFolder::within(folder),
         };
         let (metrics, votes) = (Arc::clone(self.metrics), self.votes.clone());
         let parts = Parts { keeper, metrics, author, votes, key, pace, log, resume_above, network };

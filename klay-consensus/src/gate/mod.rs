@@ -12,12 +12,14 @@
 //! | second vote, skip | the other one was made in that view, where the engine's rules say so |
 //!
 //! Beside the key lies an *anchor*: the highest slot signed. A key whose log is missing or ends below its anchor is
-//! refused, since what it said is forgotten; [`GateOptions::resume_above`] is the operator's word on how to go on.
+//! refused, since what it said is forgotten; [`GateOptions::resume_above`] is the operator's word on how to go on. A
+//! [`GateState`] takes a key's memory to another machine.
 //!
 //! Source: chapter 50, section 5.4.
 
 mod anchor;
 mod memory;
+mod state;
 
 use std::io;
 
@@ -33,6 +35,7 @@ use crate::{
 };
 
 pub use memory::{Conflict, GateRules};
+pub use state::{BadState, GateState, MoveError, StateRecord};
 
 /// Why a gate cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,30 +150,26 @@ impl<S, D: Disk> Gate<S, D> {
         identity: Identity,
         options: GateOptions,
     ) -> Result<(Self, Vec<Entry>), GateOpenError> {
-        let anchor = match anchor {
-            Some(disk) => Some(Anchor::open(disk, identity.chain_id).map_err(|e| GateOpenError::Anchor(e.kind()))?),
-            None => None,
-        };
-        let (log, entries) = Log::open(disk, identity)?;
-        let mut gate = Self { signer, log, anchor, memory: Memory::new(options.rules, options.floor), off: false };
-        let mut for_engine = Vec::new();
+        let (gate, mut entries) = Gate::open_whole(disk, anchor, identity, options)?;
+        entries.retain(|entry| !matches!(entry.kind, RecordKind::Signed | RecordKind::Floor));
+        let Gate { signer: (), log, anchor, memory, off } = gate;
+        Ok((Self { signer, log, anchor, memory, off }, entries))
+    }
+
+    fn remember(&mut self, entries: &[Entry]) -> Result<Option<Slot>, GateOpenError> {
         let mut highest = None;
         for entry in entries {
             match entry.kind {
                 RecordKind::Signed => {
-                    let statement = decode(&entry).ok_or(GateOpenError::BadStatement(entry.lsn))?;
-                    gate.memory.note(&statement);
-                    highest = highest.max(Some(entry.slot));
+                    let statement = decode(entry).ok_or(GateOpenError::BadStatement(entry.lsn))?;
+                    self.memory.note(&statement);
                 }
-                RecordKind::Floor => {
-                    gate.memory.raise_floor(entry.slot);
-                    highest = highest.max(Some(entry.slot));
-                }
-                _ => for_engine.push(entry),
+                RecordKind::Floor => self.memory.raise_floor(entry.slot),
+                _ => continue,
             }
+            highest = highest.max(Some(entry.slot));
         }
-        gate.match_anchor(highest, options.resume_above)?;
-        Ok((gate, for_engine))
+        Ok(highest)
     }
 
     fn match_anchor(&mut self, log: Option<Slot>, resume: Option<Slot>) -> Result<(), GateOpenError> {
@@ -300,6 +299,27 @@ impl<S, D: Disk> Gate<S, D> {
     /// The signer, for its identity.
     pub const fn signer(&self) -> &S {
         &self.signer
+    }
+}
+
+impl<D: Disk> Gate<(), D> {
+    /// Opens log and anchor without a key, and returns everything in the log.
+    fn open_whole(
+        disk: D,
+        anchor: Option<D>,
+        identity: Identity,
+        options: GateOptions,
+    ) -> Result<(Self, Vec<Entry>), GateOpenError> {
+        let anchor = match anchor {
+            Some(disk) => Some(Anchor::open(disk, identity.chain_id).map_err(|e| GateOpenError::Anchor(e.kind()))?),
+            None => None,
+        };
+        let (log, entries) = Log::open(disk, identity)?;
+        let memory = Memory::new(options.rules, options.floor);
+        let mut gate = Self { signer: (), log, anchor, memory, off: false };
+        let highest = gate.remember(&entries)?;
+        gate.match_anchor(highest, options.resume_above)?;
+        Ok((gate, entries))
     }
 }
 

@@ -13,7 +13,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use klay_core::{
     Fork, Rules,
-    block::{Header, IstanbulExtra, base_fee, price},
+    block::{ExtraView, Header, base_fee, price},
     config::{BlobConfig, Kip71Config},
     crypto::keccak256,
 };
@@ -220,8 +220,9 @@ impl HeaderSigners {
     pub fn recover(header: &Header) -> Self {
         let hash = header.hash();
         let digest = seal::committed_digest(hash);
-        let seals = IstanbulExtra::decode(&header.extra).map_or_else(|_| Vec::new(), |extra| extra.committed_seals);
-        let committers = seals.iter().take(Self::MOST).map(|seal| seal::seal_author(digest, seal)).collect();
+        let seals = ExtraView::decode(&header.extra).ok();
+        let seals = seals.iter().flat_map(ExtraView::committed_seals).take(Self::MOST);
+        let committers = seals.map(|seal| seal::seal_author(digest, seal.try_into().ok()?)).collect();
         Self { hash, author: header.proposer(), committers }
     }
 }
@@ -244,7 +245,7 @@ fn verify_cascade(
     if header.timestamp > limit {
         return Err(HeaderError::Future { timestamp: header.timestamp, limit });
     }
-    IstanbulExtra::decode(&header.extra).map_err(|_| HeaderError::Extra)?;
+    ExtraView::decode(&header.extra).map_err(|_| HeaderError::Extra)?;
     if header.block_score != U256::from(1) {
         return Err(HeaderError::BlockScore { got: header.block_score });
     }
@@ -316,13 +317,15 @@ fn verify_committers(
     context: &HeaderContext<'_>,
     mut signer_of: impl FnMut(usize, &seal::Seal) -> Option<Address>,
 ) -> Result<(u8, Vec<Address>), HeaderError> {
-    let extra = IstanbulExtra::decode(&header.extra).map_err(|_| HeaderError::Extra)?;
-    if extra.committed_seals.is_empty() {
+    let extra = ExtraView::decode(&header.extra).map_err(|_| HeaderError::Extra)?;
+    let mut signers = Vec::with_capacity(context.council.len());
+    let mut seals = extra.committed_seals().enumerate().peekable();
+    if seals.peek().is_none() {
         return Err(HeaderError::NoCommittedSeals);
     }
-    let mut signers = Vec::with_capacity(extra.committed_seals.len().min(context.council.len()));
-    for (index, seal) in extra.committed_seals.iter().enumerate() {
-        let signer = signer_of(index, seal).ok_or(HeaderError::CommittedSignature { index })?;
+    for (index, seal) in seals {
+        let signer = seal.try_into().ok().and_then(|seal| signer_of(index, seal));
+        let signer = signer.ok_or(HeaderError::CommittedSignature { index })?;
         if !context.council.contains(signer) || signers.contains(&signer) {
             return Err(HeaderError::CommittedSeal { index, signer });
         }

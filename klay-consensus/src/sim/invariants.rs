@@ -121,10 +121,10 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
         self.locks.insert(node, (height, round));
     }
 
-    /// I7: what was committed to before a crash is locked after it.
+    /// I7: what was committed to before a crash is locked after it. A vote for nothing commits to nothing.
     pub(super) fn remembers(&mut self, at: Time, node: usize, height: Height, lock: Option<u64>) {
         let Some(said) = self.by_node.get(&node) else { return };
-        let commits = said.iter().filter(|s| s.step == Step::Vote2 && s.view.slot == height.slot());
+        let commits = said.iter().filter(|s| s.step == Step::Vote2 && s.id.is_some() && s.view.slot == height.slot());
         if let Some(round) = commits.map(|s| s.view.round.get()).max().filter(|round| lock < Some(*round)) {
             self.violated("I7", at, node, format!("committed in round {round}, after a restart locked in {lock:?}"));
         }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bytes};
 use klay_core::crypto::keccak256;
 
-use super::{Byzantine, Faults, Lab, Stream, value::MockAuthors, value::mock_sign};
+use super::{
+    Byzantine, Faults, Lab, Stream,
+    value::{MockAuthors, carried, mock_sign},
+};
 use crate::{
     istanbul::{
         Body, CommittedSeals, Compat, Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, Message, Preprepare, Relay,
@@ -161,6 +164,7 @@ impl Lab for IstanbulLab {
     }
 
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
+        let Some(evidence) = &carried(evidence) else { return false };
         let Ok(proof) = read_proof::<LabValue>(evidence, Limits::default()) else { return false };
         let signed = |m: &Message<LabValue>| {
             let seal = Seal::try_from(&m.envelope.signature[..]).ok();

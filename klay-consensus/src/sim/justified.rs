@@ -9,7 +9,7 @@ use klay_core::crypto::keccak256;
 
 use super::{
     Byzantine, Faults, Lab, Stream,
-    value::{LabValue, MockAuthors, Turns, mock_sign},
+    value::{LabValue, MockAuthors, Turns, carried, mock_sign},
 };
 use crate::{
     istanbul::{
@@ -150,6 +150,7 @@ impl Lab for JustifiedLab {
     }
 
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
+        let Some(evidence) = &carried(evidence) else { return false };
         let read = |bytes: &Vec<u8>| JustifiedMessage::<LabValue>::decode(bytes, Limits::default()).ok();
         let Some(proof) = evidence.proof.iter().map(read).collect::<Option<Vec<_>>>() else { return false };
         let by_offender = |m: &JustifiedMessage<LabValue>| {

@@ -9,7 +9,7 @@ use klay_core::crypto::keccak256;
 
 use super::{
     Byzantine, Faults, Lab, Stream,
-    value::{LabValue, MockAuthors, Turns, mock_sign},
+    value::{LabValue, MockAuthors, Turns, carried, mock_sign},
 };
 use crate::{
     gate::GateRules,
@@ -193,6 +193,7 @@ impl Lab for SimplexLab {
     }
 
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
+        let Some(evidence) = &carried(evidence) else { return false };
         let Ok(proof) = Simplex::<LabValue>::read_proof(evidence, Limits::default()) else { return false };
         let by_offender = |signed: &SignedVote| {
             let signer = MockAuthors.author(signed.vote.digest(B256::ZERO), &signed.signature);

@@ -16,7 +16,7 @@ use crate::{
         CommittedSeals, HeaderValue, Klaytn, WireValue,
         seal::{self, Authors, Seal},
     },
-    types::{Committee, Committees, Height, NotYet, Round, Value, quorum},
+    types::{Committee, Committees, Evidence, Height, Limits, NotYet, Round, Value, quorum},
     valset::AddressSet,
 };
 
@@ -135,7 +135,7 @@ impl Turns {
     }
 
     /// What a run wants of the set; none if it is as it is.
-    pub(super) fn tuned(&self, faults: &Faults) -> Option<Self> {
+    pub fn tuned(&self, faults: &Faults) -> Option<Self> {
         let (every, lot) = (u64::from(faults.set_change), u64::from(faults.leaders));
         ((every, lot) != (self.every, self.lot)).then(|| Self { every, lot, ..self.clone() })
     }
@@ -191,6 +191,13 @@ impl Committees<Klaytn<LabValue>> for Turns {
         let proposer = *members.get(turn as usize).ok_or(NotYet(height))?;
         Ok(Arc::new(Committee::new(members, proposer)))
     }
+}
+
+/// Evidence as somebody else reads it who got its bytes; `None` if it is not in its one form.
+pub fn carried(evidence: &Evidence<Address>) -> Option<Evidence<Address>> {
+    let mut bytes = Vec::new();
+    evidence.encode(&mut bytes);
+    Evidence::decode(&bytes, Limits::default()).ok()
 }
 
 /// Signatures of the lab: the signer's name and a fingerprint. Nobody but the lab itself makes them.

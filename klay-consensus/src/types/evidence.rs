@@ -2,10 +2,18 @@
 //!
 //! Evidence carries the signed bytes, so that anyone who knows the committee of that slot can check it alone. There is
 //! no slashing in Klaytn: evidence is reported and kept, nothing more (chapter 50, section 5.9).
+//!
+//! ```text
+//! evidence  [kind, offender, height, slot, round, [proof...]]
+//! ```
+//!
+//! in RLP. An offence has one form: as many proofs as its kind needs, all different, the lower bytes first.
 
 use std::collections::BTreeMap;
 
-use super::{Height, Model, Slot, View};
+use klay_core::codec::{DecodeErrorKind, Reader, put_bytes, put_list_header, put_u64};
+
+use super::{Height, Limits, Malformed, Model, Round, Slot, View};
 
 /// What a peer did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +47,14 @@ impl Misbehaviour {
             _ => None,
         }
     }
+
+    /// Signed messages that prove it.
+    pub const fn proofs(self) -> usize {
+        match self {
+            Self::DoubleProposal | Self::DoubleVote | Self::FinalizeAndSkip | Self::Amnesia => 2,
+            Self::BadCertificate | Self::BadSeal => 1,
+        }
+    }
 }
 
 /// A contradiction and its proof.
@@ -54,6 +70,77 @@ pub struct Evidence<P> {
     pub view: View,
     /// The signed messages in the engine's wire form; two of them, or one for bad seals and certificates.
     pub proof: Vec<Vec<u8>>,
+}
+
+impl<P> Evidence<P> {
+    /// The same with its proofs in the order of the encoding.
+    #[must_use]
+    pub fn ordered(mut self) -> Self {
+        self.proof.sort_unstable();
+        self
+    }
+}
+
+impl<P: AsRef<[u8]>> Evidence<P> {
+    /// Appends the canonical encoding. Whoever reports the same messages writes the same bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut content = Vec::new();
+        put_u64(self.kind as u64, &mut content);
+        put_bytes(self.offender.as_ref(), &mut content);
+        put_u64(self.height.get(), &mut content);
+        put_u64(self.view.slot.get(), &mut content);
+        put_u64(self.view.round.get(), &mut content);
+        let mut proof: Vec<_> = self.proof.iter().collect();
+        proof.sort_unstable();
+        let mut list = Vec::new();
+        proof.into_iter().for_each(|message| put_bytes(message, &mut list));
+        put_list_header(list.len(), &mut content);
+        content.extend_from_slice(&list);
+        put_list_header(content.len(), out);
+        out.extend_from_slice(&content);
+    }
+}
+
+impl<P: for<'a> TryFrom<&'a [u8]>> Evidence<P> {
+    /// Reads exactly one piece. That the messages prove anything is not checked.
+    ///
+    /// # Errors
+    /// If the bytes are not the canonical form of one, or exceed the limits.
+    pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, Malformed> {
+        if bytes.len() > limits.message {
+            return Err(Malformed::TooLarge { got: bytes.len(), limit: limits.message });
+        }
+        let mut input = Reader::new(bytes);
+        let mut list = input.list("evidence")?;
+        input.end("evidence")?;
+        let code = list.u64("evidence.kind")?;
+        let kind = u8::try_from(code).ok().and_then(Misbehaviour::from_byte);
+        let kind = kind.ok_or(Malformed::Unknown { what: "kind of evidence", code })?;
+        let nobody = list.error("evidence.offender", DecodeErrorKind::Invalid("not the name of a peer"));
+        let offender = P::try_from(list.bytes("evidence.offender")?).map_err(|_| nobody)?;
+        let height = Height::new(list.u64("evidence.height")?);
+        let slot = Slot::new(list.u64("evidence.slot")?);
+        let view = View::new(slot, Round::new(list.u64("evidence.round")?));
+        let mut messages = list.list("evidence.proof")?;
+        list.end("evidence")?;
+        let mut proof: Vec<Vec<u8>> = Vec::new();
+        while !messages.is_empty() {
+            if proof.len() >= kind.proofs() {
+                let (got, limit) = (proof.len() + 1, kind.proofs());
+                return Err(Malformed::TooMany { what: "proofs", got, limit });
+            }
+            let unordered = messages.error("evidence.proof", DecodeErrorKind::Invalid("proofs not in order"));
+            let message = messages.bytes("evidence.proof")?;
+            if proof.last().is_some_and(|last| last.as_slice() >= message) {
+                return Err(unordered.into());
+            }
+            proof.push(message.to_vec());
+        }
+        if proof.len() < kind.proofs() {
+            return Err(Malformed::Length { what: "proofs", expected: kind.proofs(), got: proof.len() });
+        }
+        Ok(Self { kind, offender, height, view, proof })
+    }
 }
 
 /// What makes two pieces of evidence one: kind, offender and view.

@@ -28,6 +28,9 @@ pub struct GoRand {
 }
 
 impl GoRand {
+    /// The words that every seeded generator starts from, before its seed is mixed in.
+    pub const TABLE: [u64; LEN] = TABLE;
+
     /// The generator that Go makes of `seed`.
     pub fn new(seed: i64) -> Self {
         let mut state = match seed.wrapping_rem(PRIME) {

@@ -45,5 +45,5 @@ pub use go_rand::GoRand;
 pub use order::AddressSet;
 pub use seed::{legacy_seed, randao_seed};
 pub use select::{Policy, SelectError, Selection, list_made_at};
-pub use stake::{Stakes, StakingEntry, demoted, staking_block};
+pub use stake::{Stakes, StakingEntry, demoted, demotes, staking_block};
 pub use weight::{ListRule, RemoveVote, gini, proposer_list, weights, without_removed};

@@ -52,6 +52,12 @@ pub fn demoted(council: &AddressSet, stakes: &Stakes, minimum: u64, spared: Opti
     demoted.iter().filter(|a| Some(*a) != spared).collect()
 }
 
+/// Whether stakes set anybody aside at block `number`: only where proposers are drawn by weight, from the Istanbul fork
+/// on, and not in the genesis block (VS-6).
+pub const fn demotes(number: u64, weighted_random: bool, is_istanbul: bool) -> bool {
+    number > 0 && weighted_random && is_istanbul
+}
+
 /// The block whose staking information counts at block `number` (VS-9).
 pub const fn staking_block(number: u64, interval: u64, is_kaia: bool) -> u64 {
     let parent = number.saturating_sub(1);

@@ -9,6 +9,10 @@
 //! All integers are little-endian. The slot stands in the frame so that a segment can be dropped without knowing what
 //! its records mean.
 
+use core::fmt;
+
+use alloy_primitives::hex;
+
 use crate::types::{Lsn, RecordKind, Slot};
 
 pub(super) const MAGIC: &[u8; 8] = b"KLAYWAL\x01";
@@ -26,6 +30,12 @@ pub struct Identity {
     pub key: Vec<u8>,
     /// The engine, at most 255 bytes.
     pub engine: String,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {} on chain {} with engine {}", hex::encode_prefixed(&self.key), self.chain_id, self.engine)
+    }
 }
 
 /// A record as it stands in the log.

@@ -21,7 +21,7 @@ pub enum OpenError {
         kind: io::ErrorKind,
     },
     /// The log belongs to somebody else.
-    #[error("{file} belongs to {found:?}, not to {expected:?}")]
+    #[error("{file} belongs to {found}, not to {expected}")]
     Foreign {
         /// The file.
         file: String,

@@ -93,33 +93,81 @@ impl IstanbulExtra {
     }
 }
 
-/// The extra-data without the round and the committed seals, and without the proposer's seal unless `keep_seal`: what
-/// the hashes of a header cover. `None` if `extra` does not decode; seals may have any length.
-pub(super) fn filtered(extra: &[u8], keep_seal: bool) -> Option<Vec<u8>> {
-    let parts = Parts::split(extra).ok()?;
-    let mut list = parts.validators.clone();
-    while !list.is_empty() {
-        list.address("extra.validators").ok()?;
-    }
-    let mut list = parts.committed_seals.clone();
-    while !list.is_empty() {
-        list.bytes("extra.committedSeals").ok()?;
-    }
-    let seal = if keep_seal { parts.seal().ok()? } else { &[] };
+/// Extra-data as it came: whatever the reference client reads, seals of any length included. Nothing is copied.
+///
+/// A seal of another length than [`SEAL_LEN`] decodes and has no author; [`IstanbulExtra`] does not hold it.
+#[derive(Debug, Clone)]
+pub struct ExtraView<'a> {
+    vanity: [u8; VANITY_LEN],
+    validators: Reader<'a>,
+    seal: &'a [u8],
+    committed_seals: Reader<'a>,
+}
 
-    let validators = parts.validators.rest();
-    let mut content = Vec::with_capacity(validators.len() + seal.len() + 8);
+impl<'a> ExtraView<'a> {
+    /// Reads vanity and list.
+    ///
+    /// # Errors
+    /// If `extra` is shorter than the vanity, is not followed by exactly one list of three elements, or holds an address
+    /// of other than 20 bytes or a list where a seal should be.
+    pub fn decode(extra: &'a [u8]) -> Result<Self, DecodeError> {
+        let parts = Parts::split(extra)?;
+        let mut list = parts.validators.clone();
+        while !list.is_empty() {
+            list.address("extra.validators")?;
+        }
+        let mut list = parts.committed_seals.clone();
+        while !list.is_empty() {
+            list.bytes("extra.committedSeals")?;
+        }
+        let seal = parts.seal()?;
+        let Parts { vanity, validators, committed_seals, .. } = parts;
+        Ok(Self { vanity, validators, seal, committed_seals })
+    }
+
+    /// The round in which the block was decided, modulo 256.
+    pub const fn round(&self) -> u8 {
+        self.vanity[VANITY_LEN - 1]
+    }
+
+    /// The proposer's seal.
+    pub const fn seal(&self) -> &'a [u8] {
+        self.seal
+    }
+
+    /// The committed seals.
+    pub fn committed_seals(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut list = self.committed_seals.clone();
+        // Every item was read once by `decode`.
+        core::iter::from_fn(move || if list.is_empty() { None } else { list.bytes("extra.committedSeals").ok() })
+    }
+
+    /// Writes vanity and list.
+    pub fn encode(&self) -> Vec<u8> {
+        write(&self.vanity, self.validators.rest(), self.seal, self.committed_seals.rest())
+    }
+}
+
+fn write(vanity: &[u8; VANITY_LEN], validators: &[u8], seal: &[u8], committed_seals: &[u8]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(validators.len() + seal.len() + committed_seals.len() + 16);
     put_list_header(validators.len(), &mut content);
     content.extend_from_slice(validators);
     put_bytes(seal, &mut content);
-    put_list_header(0, &mut content);
-
-    let mut out = Vec::with_capacity(VANITY_LEN + content.len() + 4);
-    out.extend_from_slice(&parts.vanity[..VANITY_LEN - 1]);
-    out.push(0);
+    put_list_header(committed_seals.len(), &mut content);
+    content.extend_from_slice(committed_seals);
+    let mut out = Vec::with_capacity(VANITY_LEN + content.len() + 8);
+    out.extend_from_slice(vanity);
     put_list_header(content.len(), &mut out);
     out.extend_from_slice(&content);
-    Some(out)
+    out
+}
+
+/// The extra-data without the round and the committed seals, and without the proposer's seal unless `keep_seal`: what
+/// the hashes of a header cover. `None` if `extra` does not decode; seals may have any length.
+pub(super) fn filtered(extra: &[u8], keep_seal: bool) -> Option<Vec<u8>> {
+    let ExtraView { mut vanity, validators, seal, .. } = ExtraView::decode(extra).ok()?;
+    vanity[VANITY_LEN - 1] = 0;
+    Some(write(&vanity, validators.rest(), if keep_seal { seal } else { &[] }, &[]))
 }
 
 /// The three elements, split but not interpreted.

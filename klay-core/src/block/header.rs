@@ -7,7 +7,7 @@
 
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 
-use super::extra::{self, IstanbulExtra, SEAL_LEN};
+use super::extra::{self, ExtraView, SEAL_LEN};
 use crate::{
     codec::{DecodeError, Reader, header_len, put_bytes, put_list_header, put_u64, put_u256},
     config::{Fork, Rules},
@@ -88,8 +88,7 @@ impl Header {
 
     /// The account that sealed this header; `None` if it carries no recoverable seal (genesis).
     pub fn proposer(&self) -> Option<Address> {
-        let extra = IstanbulExtra::decode(&self.extra).ok()?;
-        let seal: [u8; SEAL_LEN] = extra.seal.try_into().ok()?;
+        let seal: [u8; SEAL_LEN] = ExtraView::decode(&self.extra).ok()?.seal().try_into().ok()?;
         recover_compact(self.seal_digest(), &seal).ok().map(|key| key.address())
     }
 
@@ -98,10 +97,10 @@ impl Header {
     /// # Errors
     /// If the extra-data does not decode.
     pub fn committers(&self) -> Result<Vec<Option<Address>>, DecodeError> {
-        let extra = IstanbulExtra::decode(&self.extra)?;
+        let extra = ExtraView::decode(&self.extra)?;
         let digest = committed_seal_digest(self.hash());
-        let signer = |seal| recover_compact(digest, seal).ok().map(|key| key.address());
-        Ok(extra.committed_seals.iter().map(signer).collect())
+        let signer = |seal: &[u8]| recover_compact(digest, seal.try_into().ok()?).ok().map(|key| key.address());
+        Ok(extra.committed_seals().map(signer).collect())
     }
 
     /// The RLP list.

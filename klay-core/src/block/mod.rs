@@ -13,7 +13,7 @@ pub mod roots;
 pub mod status;
 
 pub use body::Block;
-pub use extra::IstanbulExtra;
+pub use extra::{ExtraView, IstanbulExtra};
 pub use header::Header;
 pub use price::{blob_base_fee, effective_gas_price};
 pub use receipt::{Log, LogPosition, Receipt};

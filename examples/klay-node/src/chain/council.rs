@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use klay_consensus::valset::{
-    AddressSet, ListRule, RemoveVote, Stakes, StakingEntry, demoted, list_made_at, proposer_list, without_removed,
+    AddressSet, ListRule, RemoveVote, Stakes, StakingEntry, demoted, demotes, list_made_at, proposer_list,
+    without_removed,
 };
 use klay_core::{
     Address, B256, Fork,
@@ -217,8 +218,8 @@ impl Chain {
     }
 
     fn demoted(&self, number: u64, council: &AddressSet, params: &GovParams) -> Result<AddressSet, CouncilError> {
-        let by_stake = params.policy == ProposerPolicy::WeightedRandom && self.rules_at(number).has(Fork::Istanbul);
-        if number == 0 || !by_stake {
+        let weighted = params.policy == ProposerPolicy::WeightedRandom;
+        if !demotes(number, weighted, self.rules_at(number).has(Fork::Istanbul)) {
             return Ok(AddressSet::default());
         }
         let stakes = stakes(&*self.staking_at(number)?);

@@ -11,6 +11,7 @@
 //! | `judge`, `finalise` | whether a block may follow, and what it does |
 //! | `keeper`, `base` | taking blocks over; blocks that are executed but not decided |
 //! | `committees`, `votes` | who decides; governance in headers |
+//! | `moving` | a key's memory, taken to another machine |
 
 mod app;
 mod base;
@@ -20,12 +21,18 @@ mod engine;
 mod finalise;
 mod judge;
 mod keeper;
+mod moving;
 mod proposal;
 mod rest;
 mod running;
 mod votes;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use klay_accounts::wallet::SecretKey;
@@ -55,6 +62,7 @@ pub use engine::EngineKind;
 pub use finalise::ExecuteError;
 pub(crate) use finalise::{encoded_receipts, finish, replay};
 pub(crate) use keeper::{Door, Keeper};
+pub use moving::{GateHome, MoveGateError};
 pub use proposal::Proposal;
 pub(crate) use running::Driver;
 pub use running::EngineStatus;
@@ -87,6 +95,13 @@ pub enum LogFolder {
     },
     /// Nowhere: the chain ends with the process.
     Memory,
+}
+
+impl LogFolder {
+    /// Where a node keeps it in its folder.
+    pub fn within(data: &Path) -> Self {
+        Self::Disk { log: data.join("consensus"), anchor: data.join("key") }
+    }
 }
 
 /// What a driver is made of.

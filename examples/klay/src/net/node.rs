@@ -4,16 +4,17 @@ use std::{
     error::Error,
     io::Read as _,
     net::{SocketAddr, ToSocketAddrs},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
 use clap::Parser;
+use klay_consensus::gate::GateState;
 use klay_core::Address;
 use klay_node::{
     Node, NodeConfig,
-    driver::EngineKind,
+    driver::{EngineKind, GateHome},
     network::{NetworkConfig, PeerAddress, Role},
     node::{Data, Membership, Validator},
     ops::NodePages,
@@ -84,6 +85,12 @@ pub(crate) struct RunNode {
     /// After the consensus log was lost: no copy of the key has signed anything in or above this block
     #[arg(long, value_name = "BLOCK")]
     resume_floor: Option<u64>,
+    /// Print what the key has said as one line of JSON, and end; the key must not sign here any more then
+    #[arg(long, conflicts_with_all = ["import_gate", "resume_floor"])]
+    export_gate: bool,
+    /// Take over what `--export-gate` has printed elsewhere (`-`: from standard input), and end
+    #[arg(long, value_name = "FILE", conflicts_with = "resume_floor")]
+    import_gate: Option<PathBuf>,
     /// Logs as one JSON object a line
     #[arg(long)]
     log_json: bool,
@@ -92,6 +99,7 @@ pub(crate) struct RunNode {
 /// What options and file make together.
 struct Settings {
     config: NodeConfig,
+    gate: GateHome,
     http: Option<SocketAddr>,
     ws: Option<SocketAddr>,
 }
@@ -111,7 +119,17 @@ impl RunNode {
             Some(path) => NodeFile::read(&path)?,
             None => NodeFile::default(),
         };
-        let Settings { config, http, ws } = self.settings(file)?;
+        let (exports, import) = (self.export_gate, self.import_gate.take());
+        let Settings { config, gate, http, ws } = self.settings(file)?;
+        if exports {
+            println!("{}", gate.export()?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(from) = import {
+            gate.import(&read_state(&from)?)?;
+            tracing::info!("the key's memory is taken over");
+            return Ok(ExitCode::SUCCESS);
+        }
         let node = Node::start(config).await?;
         let limits = Limits::default();
         let services = Services::new(node.clone(), limits.clone());
@@ -164,6 +182,7 @@ impl RunNode {
         let data = self.data.or(file.data).ok_or("no folder for data: --data")?;
         let genesis = read_genesis(&self.genesis.or(file.genesis).ok_or("no genesis: --genesis")?)?;
         let key = read_key(&self.key.or(file.key).ok_or("no key: --key")?)?;
+        let gate = GateHome::new(data.clone(), genesis.config.chain_id, key.address(), engine);
         let mut network = NetworkConfig::new(key.clone(), role);
         for address in if self.listen.is_empty() { file.listen } else { self.listen } {
             network.listen.extend(resolve(&address)?);
@@ -190,8 +209,22 @@ impl RunNode {
         };
         let http = listen(self.http, file.http, "127.0.0.1:8551")?;
         let ws = listen(self.ws, file.ws, "127.0.0.1:8552")?;
-        Ok(Settings { config, http, ws })
+        Ok(Settings { config, gate, http, ws })
     }
+}
+
+/// Longest state of a gate that is read, in bytes.
+const LONGEST_STATE: u64 = 256 << 20;
+
+fn read_state(from: &Path) -> Result<GateState, Box<dyn Error>> {
+    let mut text = String::new();
+    let source: Box<dyn std::io::Read> = if from == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(from).map_err(|error| format!("{}: {error}", from.display()))?)
+    };
+    source.take(LONGEST_STATE).read_to_string(&mut text).map_err(|error| format!("{}: {error}", from.display()))?;
+    Ok(text.parse().map_err(|error| format!("{}: {error}", from.display()))?)
 }
 
 fn resolve(address: &str) -> Result<Vec<SocketAddr>, Box<dyn Error>> {

@@ -5,8 +5,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -165,10 +166,45 @@ impl Network {
 
     /// What a node says that does not start.
     pub fn refusal(&self, index: u16) -> String {
-        let config = self.folder_of(index).join("node.json");
-        let output = Command::new(program()).arg("node").arg("--config").arg(config).output().unwrap();
-        assert!(!output.status.success());
+        self.refusal_with(index, &[])
+    }
+
+    /// The same with further options.
+    pub fn refusal_with(&self, index: u16, more: &[&str]) -> String {
+        let output = self.run(index, more, "");
+        assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Runs `klay node` for a node until it ends.
+    pub fn run(&self, index: u16, more: &[&str], input: &str) -> Output {
+        let mut command = Command::new(program());
+        command.arg("node").arg("--config").arg(self.folder_of(index).join("node.json")).args(more);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = piped.spawn().unwrap();
+        // A process that refuses its options does not read.
+        let _unread = process.stdin.take().unwrap().write_all(input.as_bytes());
+        let ended = Instant::now() + WAIT;
+        while process.try_wait().unwrap().is_none() {
+            if Instant::now() > ended {
+                let _ended = process.kill();
+                panic!("klay node {more:?} does not end");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        process.wait_with_output().unwrap()
+    }
+
+    /// Ends the processes that were started one by one.
+    pub fn stop_restarted(&mut self) {
+        for mut process in self.restarted.drain(..) {
+            drop(process.stdin.take());
+            let ended = Instant::now() + WAIT;
+            while process.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < ended, "a node does not end");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 
     /// The address of a node's key.
