@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn decide(engine: EngineKind, blocks: u64) -> Result<Vec<(u64, String)>, Box<dyn Error>> {
     let keys = (1..=4).map(|n| SecretKey::from_slice(&[n; 32])).collect::<Result<Vec<_>, _>>()?;
     let accounts = DevAccounts::derive(dev::MNEMONIC, 1)?;
-    let genesis = accounts.network_genesis(ChainConfig::all_forks(dev::CHAIN_ID), &keys)?.prepared()?;
+    let owner = accounts.authority.address();
+    let genesis = accounts.network_genesis(ChainConfig::all_forks(dev::CHAIN_ID), &keys, owner).prepared()?;
     let places = free_places(keys.len())?;
 
     let mut nodes = Vec::new();

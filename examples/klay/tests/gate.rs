@@ -21,7 +21,7 @@ fn committers(network: &Network, node: u16, number: u64) -> Vec<String> {
 
 #[test]
 fn a_lost_log_is_refused_until_an_operator_says_how_to_go_on() {
-    let mut network = Network::start("justified", 4, 0, &[]);
+    let mut network = Network::start("istanbul", 4, 0, &[]);
     network.wait_for_block(3, &[0, 1, 2, 3]);
     network.stop();
     let me = format!("{:?}", network.address(0)).to_lowercase();

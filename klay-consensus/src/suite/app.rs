@@ -54,7 +54,7 @@ pub async fn app<M: Model>(app: &dyn App<M>, heights: u64, certify: impl Fn(&M::
     Ok(())
 }
 
-fn ask<M: Model>(slot: Slot, tip: &Tip<M>) -> BuildRequest<M> {
+const fn ask<M: Model>(slot: Slot, tip: &Tip<M>) -> BuildRequest<M> {
     BuildRequest { slot, parent: tip.id, within: Duration::from_millis(250), empty: true }
 }
 
