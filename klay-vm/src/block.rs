@@ -16,7 +16,7 @@ use crate::{
     machine::{Deadline, Klvm, Meter, status_of},
     payload::{Effect, ExecutablePayload},
     spec::Level,
-    state::{State, StateError, World, WorldError},
+    state::{Finished, Preimages, State, StateError, World, WorldError},
     trace::{Top, Tracer, Watch},
     transition::{Action, Message, Run},
     validate,
@@ -53,6 +53,8 @@ pub struct BlockResult {
     /// The accounts that the block changed, as they stand behind it, in order of addresses; one that is gone stands here
     /// as an absent one reads. A pool follows the chain by these without reading the state.
     pub changed: Vec<(Address, StateAccount)>,
+    /// Addresses and slots that the parent's state did not hold.
+    pub preimages: Preimages,
 }
 
 /// Where a block stood: see [`BlockExecutor::revert`].
@@ -273,7 +275,7 @@ impl BlockExecutor {
     /// If the state cannot be read.
     pub fn finish(self) -> Result<BlockResult, StateError> {
         let bloom = self.receipts.iter().fold(Bloom::ZERO, |union, receipt| union | receipt.bloom);
-        let (state, changed) = self.klvm.into_world().finish()?;
+        let Finished { state, changed, preimages } = self.klvm.into_world().finish()?;
         Ok(BlockResult {
             state,
             receipts: self.receipts,
@@ -281,6 +283,7 @@ impl BlockExecutor {
             gas_used: self.gas_used,
             bloom,
             changed,
+            preimages,
         })
     }
 }

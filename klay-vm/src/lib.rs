@@ -27,5 +27,5 @@ pub use error::{Disposition, TxError};
 pub use machine::Deadline;
 pub use payload::{Effect, ExecutablePayload, Recipient};
 pub use precompile::precompiles;
-pub use state::{AccountSource, State, StateError};
+pub use state::{AccountSource, Preimages, State, StateError};
 pub use trace::Tracer;

@@ -24,7 +24,10 @@ use std::{
     thread,
 };
 
-use klay_vm::statetest::{Case, Verdict, run_file};
+use klay_accounts::{CodeInfo, EMPTY_ROOT, Program, StateAccount};
+use klay_core::{Address, B256, U256, hex, keccak256, trie::Trie};
+use klay_vm::statetest::{Case, Mismatch, Verdict, run_file};
+use serde_json::json;
 
 /// What is expected of each case of a file: fork, index, expectation.
 type Expectations = BTreeMap<(String, String, usize), String>;
@@ -129,4 +132,78 @@ fn every_case_of_the_packs_ends_as_its_list_says() {
         all.extend(wrong);
     }
     assert!(all.is_empty(), "{} cases:\n{}", all.len(), all.join("\n"));
+}
+
+/// A trie over hashed keys.
+fn trie<V: AsRef<[u8]> + Sync>(leaves: impl IntoIterator<Item = (B256, V)>) -> B256 {
+    let mut leaves: Vec<_> = leaves.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    leaves.sort_by_key(|(key, _)| *key);
+    Trie::new().update(&(), &leaves).unwrap().root()
+}
+
+/// Ethereum's leaf of an account.
+fn ethereum(account: &StateAccount) -> Vec<u8> {
+    let mut leaf = rlp::RlpStream::new_list(4);
+    leaf.append(&account.nonce).append(&account.balance.to_be_bytes_trimmed_vec());
+    leaf.append(&account.program.storage_root.as_slice()).append(&account.program.code_hash.as_slice());
+    leaf.out().to_vec()
+}
+
+/// Trap 14: "Byzantium" means Klaytn's genesis, whose instructions are those of Constantinople, and "Constantinople"
+/// holds roots over Ethereum's accounts, which are not looked at.
+#[test]
+fn the_fork_byzantium_has_the_instructions_of_constantinople() {
+    // SSTORE(0, SHL(4, 1)); SSTORE(1, EXTCODEHASH(this)); SSTORE(2, CREATE2(0, 0, 0, 0))
+    let code = hex!("600160041b600055" "303f600155" "6000600060006000f5600255" "00");
+    let (sender, contract, coinbase) = (
+        hex!("a94f5374fce5edbc8e2a8697c15331677e6ebf0b").into(),
+        Address::repeat_byte(0xcc),
+        Address::repeat_byte(0xc0),
+    );
+    let code_hash = keccak256(code);
+    let child = contract.create2(B256::ZERO, keccak256([]));
+    let slot = |n: u8| keccak256(B256::with_last_byte(n));
+    let storage = |words: &[U256]| {
+        let leaf = |(n, word): (usize, &U256)| (slot(n as u8), rlp::encode(&word.to_be_bytes_trimmed_vec()));
+        trie(words.iter().enumerate().map(leaf))
+    };
+    // 68 gas for a byte of data, of which there is none; 3 for a push, SHL 3, EXTCODEHASH 400, ADDRESS 2, CREATE2 32,000.
+    let gas = 21_000 + (3 * 3 + 3 + 20_000) + (2 + 400 + 3 + 20_000) + (5 * 3 + 32_000 + 20_000);
+    let program = |root| Program { storage_root: root, code_hash, code_info: CodeInfo::GENESIS };
+    let words = [U256::from(16), code_hash.into(), child.into_word().into()];
+    let after = [
+        (sender, StateAccount::eoa(1, U256::from(1_000_000 - gas))),
+        (coinbase, StateAccount::eoa(0, U256::from(gas))),
+        (contract, StateAccount::contract(1, U256::ZERO, program(storage(&words)))),
+        (child, StateAccount::contract(1, U256::ZERO, Program::default())),
+    ];
+    assert_eq!(Program::default().storage_root, EMPTY_ROOT);
+    let klaytn = trie(after.iter().map(|(address, account)| (keccak256(address), account.encode())));
+    let ethereum = trie(after.iter().map(|(address, account)| (keccak256(address), ethereum(account))));
+
+    let post = |hash: B256| json!([{ "hash": hash, "indexes": { "data": 0, "gas": 0, "value": 0 } }]);
+    let test = |post: serde_json::Value| {
+        let account = |balance: &str, nonce: &str, code: &[u8]| json!({ "balance": balance, "nonce": nonce, "code": hex::encode(code), "storage": {} });
+        json!({ "trap": {
+            "env": { "currentCoinbase": coinbase, "currentDifficulty": "0x1", "currentGasLimit": "0xffffff",
+                "currentNumber": "0x1", "currentTimestamp": "0x1" },
+            "pre": { sender.to_string(): account("0xf4240", "0x0", &[]),
+                contract.to_string(): account("0x0", "0x0", &code) },
+            "transaction": { "nonce": "0x0", "gasPrice": "0x1", "to": contract, "data": [""], "value": ["0x0"],
+                "gasLimit": ["0x30d40"],
+                "secretKey": "45a915e4d060149eb4365960e6a7a45f334393093061116b197e3240065ff2d8" },
+            "post": post,
+        } })
+    };
+    let run = |post| -> Vec<_> {
+        let cases = run_file("stTrap/trap.json", &test(post).to_string(), None).unwrap();
+        cases.into_iter().map(|case| (case.fork, case.verdict)).collect()
+    };
+    let skip = Verdict::Skip("root uses Ethereum account encoding");
+    assert_eq!(
+        run(json!({ "Byzantium": post(klaytn), "Constantinople": post(ethereum) })),
+        [("Byzantium".to_owned(), Verdict::Pass), ("Constantinople".to_owned(), skip)]
+    );
+    let mismatch = Mismatch { what: "state root", expected: ethereum.to_string(), found: klaytn.to_string() };
+    assert_eq!(run(json!({ "Byzantium": post(ethereum) })), [("Byzantium".to_owned(), Verdict::Fail(mismatch))]);
 }

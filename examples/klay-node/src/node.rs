@@ -248,6 +248,22 @@ pub enum StartError {
     Network(#[from] NetworkError),
 }
 
+/// The public part of the BLS key that a node derives from its own: what a validator registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RandomnessKey {
+    /// The key.
+    pub public: [u8; 48],
+    /// That its holder has the secret.
+    pub proof: [u8; 96],
+}
+
+impl RandomnessKey {
+    fn of(key: &SecretKey) -> Result<Self, RandaoError> {
+        let signer = RevealSigner::derive(key.expose())?;
+        Ok(Self { public: signer.public_key(), proof: signer.proof() })
+    }
+}
+
 /// A running node. Cloning is cheap; all clones are the same node.
 #[derive(Debug, Clone)]
 pub struct Node(Arc<Inner>);
@@ -264,6 +280,8 @@ struct Inner {
     has_static_peers: bool,
     votes: Votes,
     author: Option<Address>,
+    randomness: Option<RandomnessKey>,
+    folder: Option<PathBuf>,
     driver: Mutex<Option<Driver>>,
 }
 
@@ -284,10 +302,16 @@ impl Node {
         let parts = Shared { chain: &chain, pool: &pool, metrics: &metrics, data: &data, votes: Votes::default() };
         let has_static_peers = membership.as_ref().is_some_and(|membership| !membership.network.peers.is_empty());
         let engine = membership.as_ref().map_or(EngineKind::Dev, |membership| membership.engine);
-        let author = match (&authority, &membership) {
-            (Some(authority), _) => Some(authority.key.address()),
-            (None, Some(Membership { validator: Some(validator), .. })) => Some(validator.key.address()),
+        let key = match (&authority, &membership) {
+            (Some(authority), _) => Some(&authority.key),
+            (None, Some(Membership { validator: Some(validator), .. })) => Some(&validator.key),
             (None, _) => None,
+        };
+        let author = key.map(SecretKey::address);
+        let randomness = key.map(RandomnessKey::of).transpose()?;
+        let folder = match &data {
+            Data::Memory => None,
+            Data::Folder(folder) => Some(folder.clone()),
         };
         let (network, driver) = match (membership, authority) {
             (Some(membership), _) => parts.join(membership).await?,
@@ -307,6 +331,8 @@ impl Node {
             has_static_peers,
             votes,
             author,
+            randomness,
+            folder,
             driver: Mutex::new(driver),
         })))
     }
@@ -392,6 +418,16 @@ impl Node {
     /// The address that it proposes and votes with, if it does.
     pub fn author(&self) -> Option<Address> {
         self.0.author
+    }
+
+    /// The BLS key behind the randomness of its blocks, if it proposes any.
+    pub fn randomness(&self) -> Option<&RandomnessKey> {
+        self.0.randomness.as_ref()
+    }
+
+    /// Where its data lie; none for a node in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        self.0.folder.as_deref()
     }
 
     /// Governance votes that wait for a header of this node.

@@ -197,7 +197,8 @@ fn states_stay_readable_but_those_of_large_blocks() {
     drop(chain);
     let chain = Chain::open(store, &recorded.genesis, options, &Metrics::default()).unwrap();
     let gone: Vec<_> = (0..=102).filter(|number| chain.state_at(*number).is_err()).collect();
-    // Block 5 holds 36 transactions, the others at most 8.
+    // Block 5 holds 36 transactions, the others at most 8. How many accounts each has changed depends on little things,
+    // such as whether one that was written as it was counts, so the bound lies well between.
     assert!(gone.contains(&5) && gone.len() < 10, "{gone:?}");
 }
 

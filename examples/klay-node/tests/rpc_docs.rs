@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use klay_node::{
     Node, NodeConfig,
     dev::{self, DevAccounts},
-    rpc::{Limits, Namespace, Run, Services, Table, table},
+    rpc::{Limits, Namespace, Run, Services, Table, table, with_chain_files},
 };
 
 async fn methods() -> Table {
     let genesis = DevAccounts::derive(dev::MNEMONIC, 1).unwrap().genesis(dev::CHAIN_ID).unwrap();
-    table(&Services::new(Node::start(NodeConfig::new(genesis)).await.unwrap(), Limits::default()))
+    let services = Services::new(Node::start(NodeConfig::new(genesis)).await.unwrap(), Limits::default());
+    with_chain_files(table(&services), &services)
 }
 
 fn page(table: &Table) -> String {
@@ -19,7 +20,8 @@ fn page(table: &Table) -> String {
         "# JSON-RPC methods\n\n\
         What `klay-node` serves, made from its method table. Parameters show the type that error messages name; `?` may \
         be left out. `klay_` is another name of `kaia_`. Raw transactions that stand next to each other in a batch reach \
-        the pool together; methods marked `thread` run on threads for blocking work, a bounded number at once.\n",
+        the pool together; methods marked `thread` run on threads for blocking work, a bounded number at once. \
+        `admin_exportChain`, `admin_importChain` and `admin_importChainFromString` are served with `--admin` only.\n",
     );
     for namespace in Namespace::ALL {
         let rows: Vec<_> = table.methods().into_iter().filter(|m| m.namespace == namespace).collect();

@@ -51,6 +51,9 @@ pub(crate) struct Dev {
     /// Address of JSON-RPC over WebSocket, or `off`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8552", value_parser = listen)]
     ws: Listen,
+    /// Serve admin_exportChain and admin_importChain too: they read and write files wherever the caller says
+    #[arg(long)]
+    admin: bool,
     /// Gas at which a block is full
     #[arg(long, value_name = "GAS", default_value_t = Authority::GAS_LIMIT)]
     block_gas: u64,
@@ -133,7 +136,10 @@ impl Dev {
             limits,
             ..ServerConfig::default()
         };
-        let table = rpc::table(&services);
+        let mut table = rpc::table(&services);
+        if self.admin {
+            table = rpc::with_chain_files(table, &services);
+        }
         let pages = Arc::new(NodePages(node.clone()));
         let server = Server::start_with_pages(server, table, Arc::new(NodeTopics::new(services)), pages).await?;
         self.greet(&accounts, &node, &server);

@@ -33,6 +33,9 @@ pub(crate) struct Serve {
     /// Address of JSON-RPC over WebSocket, or `off`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8552", value_parser = listen)]
     ws: Listen,
+    /// Serve admin_exportChain and admin_importChain too: they read and write files wherever the caller says
+    #[arg(long)]
+    admin: bool,
     /// The number in `net_version`; the chain id if not given
     #[arg(long, value_name = "N")]
     network_id: Option<u64>,
@@ -67,7 +70,10 @@ impl Serve {
             limits,
             ..ServerConfig::default()
         };
-        let table = rpc::table(&services);
+        let mut table = rpc::table(&services);
+        if self.admin {
+            table = rpc::with_chain_files(table, &services);
+        }
         let server = Server::start(server, table, Arc::new(NodeTopics::new(services))).await?;
         let head = node.chain().head();
         eprintln!("Chain     {}", node.config().chain_id);

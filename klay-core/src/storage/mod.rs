@@ -23,6 +23,7 @@
 //! | [`Nodes`](Table::Nodes) | node hash | encoding of a trie node |
 //! | [`Code`](Table::Code) | code hash | code |
 //! | [`Consensus`](Table::Consensus) | the engine's own | the engine's own |
+//! | [`Preimages`](Table::Preimages) | Keccak-256 | the address or the storage slot that has it |
 //!
 //! Numbers are 8 bytes, big endian, so that the order of keys is the order of blocks.
 
@@ -124,11 +125,13 @@ pub enum Table {
     Code = 8,
     /// Consensus: gate and log records.
     Consensus = 9,
+    /// Hash to the address or the storage slot behind it. Not needed to go on; for those who read the state.
+    Preimages = 10,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Headers,
         Self::Bodies,
@@ -139,6 +142,7 @@ impl Table {
         Self::Nodes,
         Self::Code,
         Self::Consensus,
+        Self::Preimages,
     ];
 }
 

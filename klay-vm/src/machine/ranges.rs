@@ -56,28 +56,28 @@ pub(super) const fn instructions() -> Table {
 }
 
 fn keccak256(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 1)])?;
+    fits(&ctx, [(0, 1)])?;
     system::keccak256(ctx)
 }
 
 fn call_data_copy(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 2)])?;
+    fits(&ctx, [(0, 2)])?;
     system::calldatacopy(ctx)
 }
 
 fn code_copy(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 2)])?;
+    fits(&ctx, [(0, 2)])?;
     system::codecopy(ctx)
 }
 
 fn ext_code_copy(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(1, 3)])?;
+    fits(&ctx, [(1, 3)])?;
     host::extcodecopy(ctx)
 }
 
 /// Copying from beyond the return data fails after the copy is paid for.
 fn return_data_copy(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 2)])?;
+    fits(&ctx, [(0, 2)])?;
     if let (Some(to), Some(from), Some(len)) = (peek(&ctx, 0), peek(&ctx, 1), peek(&ctx, 2)) {
         let available = U256::from(ctx.interpreter.return_data.buffer().len());
         if from.checked_add(len).is_none_or(|end| end > available) {
@@ -111,46 +111,63 @@ fn mstore8(ctx: Ictx<'_>) -> InstructionExecResult {
 }
 
 fn mcopy(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 2), (1, 2)])?;
+    fits(&ctx, [(0, 2), (1, 2)])?;
     memory::mcopy(ctx)
 }
 
 fn log<const N: usize>(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 1)])?;
+    fits(&ctx, [(0, 1)])?;
     host::log::<N, _>(ctx)
 }
 
 fn create<const IS_CREATE2: bool>(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(1, 2)])?;
+    fits(&ctx, [(1, 2)])?;
     contract::create::<IS_CREATE2, _, _>(ctx)
 }
 
 fn call<const KIND: u8>(ctx: Ictx<'_>) -> InstructionExecResult {
     match KIND {
-        0xf1 | 0xf2 => fits(&ctx, &[(3, 4), (5, 6)])?,
-        _ => fits(&ctx, &[(2, 3), (4, 5)])?,
+        0xf1 | 0xf2 => fits(&ctx, [(3, 4), (5, 6)])?,
+        _ => fits(&ctx, [(2, 3), (4, 5)])?,
     }
     contract::call::<KIND, _, _>(ctx)
 }
 
 fn ret(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 1)])?;
+    fits(&ctx, [(0, 1)])?;
     control::ret(ctx)
 }
 
 fn revert(ctx: Ictx<'_>) -> InstructionExecResult {
-    fits(&ctx, &[(0, 1)])?;
+    fits(&ctx, [(0, 1)])?;
     control::revert(ctx)
 }
 
 /// Whether the ranges fit. Nothing is said about a stack that is too short.
-fn fits(ctx: &Ictx<'_>, ranges: &[Range]) -> InstructionExecResult {
+#[inline]
+fn fits<const N: usize>(ctx: &Ictx<'_>, ranges: [Range; N]) -> InstructionExecResult {
+    let stack = ctx.interpreter.stack.data();
     for (offset, len) in ranges {
-        let (Some(offset), Some(len)) = (peek(ctx, *offset), peek(ctx, *len)) else { return Ok(()) };
-        let end = || u64::try_from(offset).ok()?.checked_add(u64::try_from(len).ok()?);
-        if !len.is_zero() && end().is_none_or(|end| end > LAST_END) {
-            return Err(InstructionResult::InvalidOperandOOG);
+        let (Some(offset), Some(len)) = (below(stack, offset), below(stack, len)) else { return Ok(()) };
+        if !(is_short(offset) && is_short(len)) {
+            long_fits(offset, len)?;
         }
+    }
+    Ok(())
+}
+
+/// Whether it is so small that two of it are below [`LAST_END`].
+#[inline]
+fn is_short(word: &U256) -> bool {
+    let [lowest, rest @ ..] = word.as_limbs();
+    lowest >> 62 == 0 && *rest == [0; 3]
+}
+
+#[cold]
+fn long_fits(offset: &U256, len: &U256) -> InstructionExecResult {
+    let end = || u64::try_from(offset).ok()?.checked_add(u64::try_from(len).ok()?);
+    if !len.is_zero() && end().is_none_or(|end| end > LAST_END) {
+        return Err(InstructionResult::InvalidOperandOOG);
     }
     Ok(())
 }
@@ -165,7 +182,11 @@ fn is_below(ctx: &Ictx<'_>, last: u64) -> InstructionExecResult {
 }
 
 /// The item this far below the top.
+#[inline]
+fn below(stack: &[U256], depth: usize) -> Option<&U256> {
+    stack.len().checked_sub(depth + 1).and_then(|at| stack.get(at))
+}
+
 fn peek(ctx: &Ictx<'_>, depth: usize) -> Option<U256> {
-    let stack = ctx.interpreter.stack.data();
-    stack.len().checked_sub(depth + 1).and_then(|at| stack.get(at)).copied()
+    below(ctx.interpreter.stack.data(), depth).copied()
 }

@@ -10,7 +10,8 @@ use revm::database_interface::DBErrorMarker;
 
 pub use snapshot::{Accounts, State, StateCommit, Words};
 pub use source::AccountSource;
-pub use world::{World, WorldError};
+pub(crate) use world::Finished;
+pub use world::{Preimages, World, WorldError};
 
 /// Why the state cannot be read.
 #[derive(Debug, thiserror::Error)]

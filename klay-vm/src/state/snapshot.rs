@@ -124,10 +124,15 @@ impl State {
     /// # Errors
     /// As [`Self::account`], and if the code is missing.
     pub fn code(&self, address: Address) -> Result<Bytes, StateError> {
-        match self.account(address)? {
-            Some(account) => Ok(self.bytecode(&account.program.code_hash)?.original_bytes()),
-            None => Ok(Bytes::new()),
-        }
+        self.account(address)?.map_or(Ok(Bytes::new()), |account| self.code_of(&account))
+    }
+
+    /// The code of an account of this state that was read before.
+    ///
+    /// # Errors
+    /// If the code is missing or the store fails.
+    pub fn code_of(&self, account: &StateAccount) -> Result<Bytes, StateError> {
+        Ok(self.bytecode(&account.program.code_hash)?.original_bytes())
     }
 
     /// The word in a storage slot; 0 where nothing was stored.
@@ -163,9 +168,12 @@ impl State {
     /// # Errors
     /// As [`Self::account`].
     pub fn words(&self, address: Address, start: B256) -> Result<Option<Words<'_>>, StateError> {
-        let Some(account) = self.account(address)? else { return Ok(None) };
-        let trie = self.storage_trie(account.program.storage_root);
-        Ok(Some(Words(trie.iter(&*self.0.store, start))))
+        Ok(self.account(address)?.map(|account| self.words_of(&account, start)))
+    }
+
+    /// As [`Self::words`], for an account of this state that was read before.
+    pub fn words_of(&self, account: &StateAccount, start: B256) -> Words<'_> {
+        Words(self.storage_trie(account.program.storage_root).iter(&*self.0.store, start))
     }
 
     /// Hashed addresses and accounts from `start` on, ascending by hashed address.

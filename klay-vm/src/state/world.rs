@@ -8,7 +8,7 @@ use revm::{
     Database,
     bytecode::Bytecode,
     primitives::{AddressMap, B256Map, U256Map, hash_map::Entry as MapEntry},
-    state::{Account, AccountExtension, AccountInfo, EvmStorageSlot},
+    state::{Account, AccountExtension, AccountInfo},
 };
 
 use super::{
@@ -67,6 +67,27 @@ struct Word {
     base: U256,
 }
 
+/// What stands behind the hashed keys that a block has added to the state: a store that keeps it can name the accounts
+/// and slots of a state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preimages {
+    /// Addresses by their hashes.
+    pub accounts: Vec<(B256, Address)>,
+    /// Storage slots by their hashes.
+    pub slots: Vec<(B256, B256)>,
+}
+
+/// What a block leaves behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// The state with everything that has changed.
+    pub(crate) state: State,
+    /// The accounts that have changed, in order of addresses; one that is gone stands there as an absent one reads.
+    pub(crate) changed: Vec<(Address, StateAccount)>,
+    /// What is new among the keys.
+    pub(crate) preimages: Preimages,
+}
+
 #[derive(Debug)]
 enum Undo {
     Account { address: Address, account: Option<StateAccount>, dirty: bool },
@@ -108,9 +129,8 @@ impl World {
         if let Some(word) = entry.words.get(&slot) {
             return Ok(word.now);
         }
-        let value = entry.base_word(base, slot)?;
-        entry.words.insert(slot, Word { now: value, base: value });
-        Ok(value)
+        // A zero that nobody had to look up is not worth remembering.
+        if entry.base_root().is_none() { Ok(U256::ZERO) } else { Ok(entry.word(base, slot)?.now) }
     }
 
     /// Whether storage is kept under the address, which keeps a contract from being made there since Shanghai.
@@ -142,14 +162,19 @@ impl World {
 
     /// Sets a storage word.
     pub(crate) fn set_word(&mut self, address: Address, slot: U256, value: U256) -> Result<(), StateError> {
-        let now = self.word(address, slot)?;
-        if let Some(undo) = &mut self.undo {
-            undo.push(Undo::Word { address, slot, now });
-        }
-        let entry = self.entry(address)?;
-        entry.dirty = true;
-        if let Some(word) = entry.words.get_mut(&slot) {
-            word.now = value;
+        self.set_words(address, core::iter::once((slot, value)))
+    }
+
+    /// Sets storage words of one account.
+    fn set_words(&mut self, address: Address, words: impl IntoIterator<Item = (U256, U256)>) -> Result<(), StateError> {
+        let Self { base, entries, undo, .. } = self;
+        let entry = load(base, entries, address)?;
+        for (slot, value) in words {
+            entry.dirty = true;
+            let now = core::mem::replace(&mut entry.word(base, slot)?.now, value);
+            if let Some(undo) = undo {
+                undo.push(Undo::Word { address, slot, now });
+            }
         }
         Ok(())
     }
@@ -212,9 +237,8 @@ impl World {
         } else {
             self.write_info(address, info, placeholder)?;
         }
-        for (slot, word) in storage {
-            self.write_word(address, slot, &word)?;
-        }
+        let changed = storage.into_iter().filter(|(_, word)| word.is_changed());
+        self.set_words(address, changed.map(|(slot, word)| (slot, word.present_value())))?;
         self.remove_if_empty(address)
     }
 
@@ -246,17 +270,19 @@ impl World {
         }
     }
 
-    /// The state with everything that has changed, and the accounts that have, in order of addresses; one that is gone
-    /// stands there as an absent one reads.
-    pub(crate) fn finish(self) -> Result<(State, Vec<(Address, StateAccount)>), StateError> {
+    /// Makes the next state.
+    pub(crate) fn finish(self) -> Result<Finished, StateError> {
         let Self { base, entries, codes, .. } = self;
         let mut changes = Vec::new();
         let mut changed = Vec::new();
-        let mut made = Pending::default();
+        let (mut made, mut preimages) = (Pending::default(), Preimages::default());
         for (address, entry) in entries.into_iter().filter(|(_, entry)| entry.dirty) {
             let in_base = entry.in_base;
-            match entry.sealed(&base, &mut made)? {
+            match entry.sealed(&base, &mut made, &mut preimages.slots)? {
                 (key, Some(account)) => {
+                    if !in_base {
+                        preimages.accounts.push((key, address));
+                    }
                     if let Some(code) = codes.get(&account.program.code_hash) {
                         made.codes.insert(account.program.code_hash, code.clone());
                     }
@@ -272,7 +298,7 @@ impl World {
         }
         changes.sort_unstable_by_key(|(key, _)| *key);
         changed.sort_unstable_by_key(|(address, _)| *address);
-        Ok((base.changed(&changes, made)?, changed))
+        Ok(Finished { state: base.changed(&changes, made)?, changed, preimages })
     }
 
     fn entry(&mut self, address: Address) -> Result<&mut Entry, StateError> {
@@ -299,10 +325,10 @@ impl World {
     /// Writes nonce, balance and code of an account that was not created by a contract creation.
     fn write_info(&mut self, address: Address, info: AccountInfo, placeholder: bool) -> Result<(), StateError> {
         let code_info = self.level.code_info();
-        let had_code = self.account(address)?.map_or(EMPTY_CODE_HASH, |account| account.program.code_hash);
-        if info.code_hash != had_code {
+        let before = self.account(address)?.map(|account| account.program.code_hash);
+        if info.code_hash != before.unwrap_or(EMPTY_CODE_HASH) {
             self.note_code(&info);
-        } else if self.account(address)?.is_none() && info.is_empty() {
+        } else if before.is_none() && info.is_empty() {
             return Ok(());
         }
         let absent = || match placeholder {
@@ -319,10 +345,6 @@ impl World {
                 account.program.code_info = if delegates { CodeInfo::ISTANBUL } else { CodeInfo::GENESIS };
             }
         })
-    }
-
-    fn write_word(&mut self, address: Address, slot: U256, word: &EvmStorageSlot) -> Result<(), StateError> {
-        if word.is_changed() { self.set_word(address, slot, word.present_value()) } else { Ok(()) }
     }
 
     fn note_code(&mut self, info: &AccountInfo) {
@@ -351,29 +373,52 @@ impl World {
 }
 
 impl Entry {
-    /// The parent's word in a slot, zero where storage is void.
-    fn base_word(&mut self, base: &State, slot: U256) -> Result<U256, StateError> {
-        if self.wiped {
-            return Ok(U256::ZERO);
-        }
-        let Some(account) = &self.account else { return Ok(U256::ZERO) };
-        let root = account.program.storage_root;
-        if root == EMPTY_ROOT {
-            return Ok(U256::ZERO);
-        }
-        let trie = self.trie.get_or_insert_with(|| base.storage_trie(root));
-        base.word(trie, &keccak256(B256::from(slot)))
+    /// Root of the parent's storage; none where storage is void.
+    fn base_root(&self) -> Option<B256> {
+        let root = self.account.as_ref().filter(|_| !self.wiped)?.program.storage_root;
+        (root != EMPTY_ROOT).then_some(root)
     }
 
-    /// The leaf to write, with the storage root brought up to date; `None` to delete.
-    fn sealed(self, base: &State, made: &mut Pending) -> Result<(B256, Option<StateAccount>), StateError> {
+    /// The word in a slot, which is the parent's when it is met for the first time.
+    fn word(&mut self, base: &State, slot: U256) -> Result<&mut Word, StateError> {
+        let root = self.base_root();
+        match self.words.entry(slot) {
+            MapEntry::Occupied(word) => Ok(word.into_mut()),
+            MapEntry::Vacant(place) => {
+                let value = match root {
+                    None => U256::ZERO,
+                    Some(root) => {
+                        let trie = self.trie.get_or_insert_with(|| base.storage_trie(root));
+                        base.word(trie, &keccak256(B256::from(slot)))?
+                    }
+                };
+                Ok(place.insert(Word { now: value, base: value }))
+            }
+        }
+    }
+
+    /// The leaf to write, with the storage root brought up to date; `None` to delete. Slots that were not there go into
+    /// `slots`.
+    fn sealed(
+        self,
+        base: &State,
+        made: &mut Pending,
+        slots: &mut Vec<(B256, B256)>,
+    ) -> Result<(B256, Option<StateAccount>), StateError> {
         let Some(mut account) = self.account else { return Ok((self.key, None)) };
         let wiped = self.wiped;
         let mut changes: Vec<_> = self
             .words
             .into_iter()
             .filter(|(_, word)| word.now != if wiped { U256::ZERO } else { word.base })
-            .map(|(slot, word)| (keccak256(B256::from(slot)), encode_word(word.now)))
+            .map(|(slot, word)| {
+                let slot = B256::from(slot);
+                let key = keccak256(slot);
+                if wiped || word.base.is_zero() {
+                    slots.push((key, slot));
+                }
+                (key, encode_word(word.now))
+            })
             .collect();
         if !changes.is_empty() {
             changes.sort_unstable_by_key(|(key, _)| *key);

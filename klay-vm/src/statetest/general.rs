@@ -269,7 +269,7 @@ fn apply(
         Suite::Klaytn => None,
         Suite::Ethereum => Some(U256::from(outcome.gas_used) * (gas_price - base_fee)),
     };
-    let (state, _) = klvm.into_world().finish()?;
+    let state = klvm.into_world().finish()?.state;
     Ok((finish(state, block, suite, tip)?, outcome.logs))
 }
 
@@ -305,7 +305,7 @@ fn finish(state: State, block: &BlockContext, suite: Suite, tip: Option<U256>) -
         world.change(receiver, StateAccount::default, |account| account.balance += amount)?;
         world.remove_if_empty(receiver)?;
     }
-    Ok(world.finish()?.0)
+    Ok(world.finish()?.state)
 }
 
 fn intrinsic(tx: &Transaction, rules: Rules, suite: Suite) -> Option<IntrinsicGas> {
@@ -481,7 +481,7 @@ fn pre_state(
             world.set_word(*address, *slot, *word)?;
         }
     }
-    Ok(world.finish()?.0)
+    Ok(world.finish()?.state)
 }
 
 /// The root with accounts as Ethereum writes them; empty ones are left out.

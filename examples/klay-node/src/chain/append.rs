@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use klay_core::storage::{Batch, ChainStore, KeyValue, NewBlock, StorageError, receipts::encode_receipts};
-use klay_vm::{BlockResult, State};
+use klay_core::storage::{Batch, ChainStore, KeyValue, NewBlock, StorageError, Table, receipts::encode_receipts};
+use klay_vm::{BlockResult, Preimages, State};
 
 use super::{BlockReceipts, Chain, ChainError, Head, HeadEvent, SealedBlock, persist::Plan, stored};
 use crate::council::CouncilError;
@@ -42,6 +42,10 @@ impl Chain {
     ) -> Result<Head, CouncilError> {
         let mut batch = Batch::default();
         let change = self.put_history(&block.header, &result.state, &mut batch)?;
+        let supply = self.put_supply(&block.header, result, &mut batch);
+        if self.0.options.preimages {
+            put_preimages(&result.preimages, &mut batch);
+        }
         let mut unwritten = self.0.unwritten.lock();
         let mut state = result.state.clone();
         let (options, changed) = (&self.0.options, result.changed.len());
@@ -71,6 +75,7 @@ impl Chain {
             unwritten.clear();
         }
         self.follow(change);
+        *self.0.supply.lock() = supply;
         let head = self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts.clone() }), state);
         if plan == Plan::Behind {
             self.write_behind(&head, &mut unwritten);
@@ -130,5 +135,15 @@ impl Chain {
     pub(crate) fn announce(&self, head: Head) {
         // Fails only when nobody listens.
         let _nobody = self.0.heads.send(HeadEvent { block: head.block, receipts: head.receipts });
+    }
+}
+
+/// Adds what stands behind the hashed keys of a state.
+pub(super) fn put_preimages(preimages: &Preimages, batch: &mut Batch) {
+    for (hash, address) in &preimages.accounts {
+        batch.put(Table::Preimages, hash.as_slice(), address.as_slice());
+    }
+    for (hash, slot) in &preimages.slots {
+        batch.put(Table::Preimages, hash.as_slice(), slot.as_slice());
     }
 }

@@ -14,6 +14,7 @@ mod open;
 mod persist;
 mod recent;
 mod stored;
+mod supply;
 
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub use open::OpenError;
 use context::Params;
 use council::Councils;
 use recent::{Loaded, Recent};
+use supply::SupplyAt;
+
+pub(crate) use supply::{CHECKPOINT, Supply};
 
 /// Why the chain could not answer. Absent things are `None`, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,9 @@ pub struct ChainOptions {
     pub recent_transactions: usize,
     /// Nodes of the account trie in memory from which on those that were not used lately are dropped.
     pub resident_nodes: usize,
+    /// Whether addresses and slots are kept under their hashes, so that a state can be shown with names. Those of a
+    /// genesis with more than 100,000 accounts are not.
+    pub preimages: bool,
 }
 
 impl Default for ChainOptions {
@@ -99,6 +106,7 @@ impl Default for ChainOptions {
             recent_blocks: 128,
             recent_transactions: 20_000,
             resident_nodes: 1_000_000,
+            preimages: true,
         }
     }
 }
@@ -131,6 +139,7 @@ struct Inner {
     recent: RwLock<Recent>,
     loaded: Mutex<Loaded>,
     unwritten: Mutex<persist::Unwritten>,
+    supply: Mutex<Option<SupplyAt>>,
     heads: broadcast::Sender<HeadEvent>,
 }
 
@@ -310,6 +319,14 @@ impl Chain {
         let root = header.ok_or(ChainError::NoBlock { number })?.state_root;
         let is_stored = self.0.store.store().get(Table::Nodes, root.as_slice())?.is_some();
         if is_stored { Ok(head.state.at(root)) } else { Err(ChainError::NoState { number }) }
+    }
+
+    /// The address or the storage slot with this hash, if the chain has met it and keeps such.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn preimage(&self, hash: B256) -> Result<Option<Vec<u8>>, ChainError> {
+        Ok(self.0.store.store().get(Table::Preimages, hash.as_slice())?)
     }
 
     /// The forks active at a height.

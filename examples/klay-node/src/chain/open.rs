@@ -10,6 +10,7 @@ use klay_core::{
     config::{ChainConfig, ForkCompatError},
     genesis::Genesis,
     governance::ScheduleError,
+    keccak256,
     storage::{
         Batch, ChainStore, KeyValue, NewBlock, StorageError, Table,
         chain::put_chain_config,
@@ -18,18 +19,20 @@ use klay_core::{
     trie::TrieError,
     tx::SenderAuth,
 };
-use klay_vm::{State, genesis::genesis_block};
+use klay_vm::{Preimages, State, genesis::genesis_block};
 use parking_lot::{Mutex, RwLock};
 use rayon::prelude::*;
 use tokio::sync::broadcast;
 
 use super::{
     BlockReceipts, Chain, ChainError, ChainOptions, Head, Inner, SealedBlock,
+    append::put_preimages,
     context::Params,
     council::Councils,
     persist::Unwritten,
     recent::{Loaded, Recent},
     stored,
+    supply::SupplyAt,
 };
 use crate::{SharedTx, council, driver::ExecuteError, metrics::Metrics};
 
@@ -109,7 +112,7 @@ impl Chain {
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
         let blocks = ChainStore::open(store)?;
-        let header = first_header(&blocks, genesis)?;
+        let header = first_header(&blocks, genesis, options.preimages)?;
         Self::load(blocks, genesis.config.clone(), &header, options, metrics)
     }
 
@@ -149,6 +152,7 @@ impl Chain {
         let receipts = Inner::load_receipts_from(&blocks, written.number)?.unwrap_or_default();
         let first =
             Head { block: Arc::new(base), receipts: Arc::new(receipts), state: State::open(store, written.hash) };
+        let supply = SupplyAt::load(&**blocks.store(), head.number)?;
         let mut recent = Recent::new(&options);
         recent.push(first.clone());
         let chain = Self(Arc::new(Inner {
@@ -162,6 +166,7 @@ impl Chain {
             recent: RwLock::new(recent),
             loaded: Mutex::new(Loaded::default()),
             unwritten: Mutex::new(Unwritten::default()),
+            supply: Mutex::new(supply),
             heads: broadcast::Sender::new(HEADS),
         }));
         for number in written.number + 1..=head.number {
@@ -203,7 +208,7 @@ impl Chain {
 /// The header of block 0, which is written if the store is empty and must be the stored one otherwise.
 ///
 /// The state of a large genesis takes seconds to build. It is not built again for a genesis that was seen before.
-fn first_header(blocks: &ChainStore, genesis: &Genesis) -> Result<Header, OpenError> {
+fn first_header(blocks: &ChainStore, genesis: &Genesis, preimages: bool) -> Result<Header, OpenError> {
     let digest = digest(genesis)?;
     let stored = blocks.header(0)?;
     if let Some(header) = &stored
@@ -214,6 +219,9 @@ fn first_header(blocks: &ChainStore, genesis: &Genesis) -> Result<Header, OpenEr
     }
     let mut nodes = Batch::default();
     let header = genesis_block(genesis, &mut nodes)?;
+    if preimages && genesis.alloc.len() <= MAX_NAMED {
+        put_preimages(&preimages_of(genesis), &mut nodes);
+    }
     match stored.map(|header| header.hash()) {
         None => write_genesis(blocks, genesis, &header, nodes)?,
         Some(found) if found != header.hash() => {
@@ -225,6 +233,17 @@ fn first_header(blocks: &ChainStore, genesis: &Genesis) -> Result<Header, OpenEr
     batch.put(Table::Meta, DIGEST_KEY, digest.as_slice());
     blocks.store().write(batch)?;
     Ok(header)
+}
+
+/// Most accounts of a genesis whose addresses are kept under their hashes.
+const MAX_NAMED: usize = 100_000;
+
+fn preimages_of(genesis: &Genesis) -> Preimages {
+    let slots = genesis.alloc.values().flat_map(|account| account.storage.keys());
+    Preimages {
+        accounts: genesis.alloc.keys().map(|address| (keccak256(address), *address)).collect(),
+        slots: slots.map(|slot| (keccak256(slot), *slot)).collect(),
+    }
 }
 
 /// Where [`Table::Meta`] holds the digest of the genesis.
@@ -263,6 +282,7 @@ fn write_genesis(blocks: &ChainStore, genesis: &Genesis, header: &Header, nodes:
     blocks.persist_state(header.number, header.state_root, nodes)?;
     let mut batch = Batch::default();
     put_chain_config(&mut batch, serde_json::to_vec(&genesis.config)?);
+    SupplyAt::put_genesis(genesis, &mut batch);
     let new = NewBlock {
         number: header.number,
         hash: header.hash(),

@@ -1,6 +1,7 @@
 //! What the methods do, a file per family. Each file adds its rows to the table.
 
 mod accounts;
+mod admin;
 mod blobs;
 mod blocks;
 mod calls;
@@ -8,6 +9,7 @@ mod cast;
 mod chain;
 mod config;
 mod defaults;
+mod dump;
 mod fees;
 mod governance;
 pub(super) mod logs;
@@ -36,9 +38,10 @@ const KAIA: [Namespace; 1] = [Namespace::Kaia];
 /// eth_ alone.
 const ETH: [Namespace; 1] = [Namespace::Eth];
 
-/// Every method that a node serves.
+/// Every method that a node serves to everybody. See [`with_chain_files`] for others.
 pub fn table(services: &Arc<Services>) -> Table {
     let mut table = Table::default();
+    admin::add(&mut table, services);
     chain::add(&mut table, services);
     config::add(&mut table, services);
     blocks::add(&mut table, services);
@@ -46,6 +49,7 @@ pub fn table(services: &Arc<Services>) -> Table {
     accounts::add(&mut table, services);
     calls::add(&mut table, services);
     blobs::add(&mut table, services);
+    dump::add(&mut table, services);
     fees::add(&mut table, services);
     governance::add(&mut table, services);
     cast::add(&mut table, services);
@@ -61,5 +65,13 @@ pub fn table(services: &Arc<Services>) -> Table {
     sign::add(&mut table, services);
     trace::add(&mut table, services);
     wallet::add(&mut table, services);
+    table.with_modules()
+}
+
+/// `table` with `admin_exportChain`, `admin_importChain` and `admin_importChainFromString`: they read and write files of
+/// the node's machine wherever the caller says, so they are for callers that one trusts.
+#[must_use]
+pub fn with_chain_files(mut table: Table, services: &Arc<Services>) -> Table {
+    admin::add_files(&mut table, services);
     table.with_modules()
 }

@@ -19,12 +19,7 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let debug = [Namespace::Debug];
     let s = Arc::clone(services);
     table.heavy(&debug, "getBlockRlp", move |(id,): (BlockId,)| {
-        let found = match id {
-            BlockId::Number(number) => s.block(number)?.ok_or_else(|| format!("#{}", s.height(number))),
-            BlockId::Hash(hash) => s.block_by_hash(hash)?.ok_or_else(|| hash.to_string()),
-            BlockId::Neither => Err(String::new()),
-        };
-        let block = found.map_err(|named| RpcError::failed(format!("block {named} not found")))?;
+        let block = named_block(&s, id)?;
         let stored = s.node.chain().block_rlp(block.number()).map_err(RpcError::from_error)?;
         stored.map(hex::encode).ok_or(RpcError::failed("internal error"))
     });
@@ -45,6 +40,16 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         let (start, end) = (find(start, "start")?, end.map(|end| find(end, "end")).transpose()?);
         modified(&s, start, end, |block| format!("block {:x} has no parent", block.hash))
     });
+}
+
+/// A block, or an error that names it.
+pub(super) fn named_block(s: &Services, id: BlockId) -> Result<Arc<SealedBlock>, RpcError> {
+    let found = match id {
+        BlockId::Number(number) => s.block(number)?.ok_or_else(|| format!("#{}", s.height(number))),
+        BlockId::Hash(hash) => s.block_by_hash(hash)?.ok_or_else(|| hash.to_string()),
+        BlockId::Neither => Err(String::new()),
+    };
+    found.map_err(|named| RpcError::failed(format!("block {named} not found")))
 }
 
 /// Accounts that are there after `end` and were not, or were others, after `start`; by default those that `start`

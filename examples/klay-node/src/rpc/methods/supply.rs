@@ -16,30 +16,22 @@ use super::{
     registry::silent,
     rewards::{executed, fees},
 };
-use crate::rpc::{
-    RpcError, Services, Table,
-    decode::BlockNumber,
-    shapes::{Object, Put, quantity},
-    syntax::describe,
+use crate::{
+    chain::{CHECKPOINT, Supply},
+    rpc::{
+        RpcError, Services, Table,
+        decode::BlockNumber,
+        shapes::{Object, Put, quantity},
+        syntax::describe,
+    },
 };
 
-/// Blocks between two sums that are kept.
-const CHECKPOINT: u64 = 128;
 /// Addresses that nobody holds, and coins are sent to.
 const DEAD: Address = address!("000000000000000000000000000000000000dead");
 
-/// What was made and burnt up to some block, in peb.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sum {
-    /// The genesis allocation and everything minted since.
-    minted: U256,
-    /// Fees that nobody got.
-    burnt_fee: U256,
-}
-
-/// Sums after every so many blocks: they are made when they are first asked for.
+/// Sums that a store from before there were sums does not have: they are made when they are first asked for.
 #[derive(Debug, Default)]
-pub(in crate::rpc) struct Sums(Mutex<BTreeMap<u64, Sum>>);
+pub(in crate::rpc) struct Sums(Mutex<BTreeMap<u64, Supply>>);
 
 pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
@@ -101,12 +93,14 @@ fn signed(amount: I256) -> Value {
 }
 
 /// Adds up blocks from the last sum that is kept.
-fn sum_at(s: &Services, number: u64) -> Result<Sum, RpcError> {
-    let kept = s.sums.0.lock().range(..=number).next_back().map(|(at, sum)| (*at, *sum));
-    let (mut at, mut sum) = match kept {
+fn sum_at(s: &Services, number: u64) -> Result<Supply, RpcError> {
+    let near = number - number % CHECKPOINT;
+    let stored = s.node.chain().supply_at(near).map_err(RpcError::from_error)?.map(|sum| (near, sum));
+    let made = || s.sums.0.lock().range(..=number).next_back().map(|(at, sum)| (*at, *sum));
+    let (mut at, mut sum) = match stored.or_else(made) {
         Some(kept) => kept,
         None => {
-            let sum = Sum { minted: allocated(s)?, burnt_fee: U256::ZERO };
+            let sum = Supply::default().and(allocated(s)?, U256::ZERO);
             s.sums.0.lock().insert(0, sum);
             (0, sum)
         }
@@ -116,8 +110,7 @@ fn sum_at(s: &Services, number: u64) -> Result<Sum, RpcError> {
         let (block, receipts) = executed(s, at)?;
         let params = s.params(at);
         let context = RewardContext { rules: s.rules(&block), rewardbase: block.header.rewardbase, params: &params };
-        sum.minted = sum.minted.saturating_add(params.minting_amount);
-        sum.burnt_fee = sum.burnt_fee.saturating_add(burnt_fee(context, fees(s, &block, &receipts)));
+        sum = sum.and(params.minting_amount, burnt_fee(context, fees(s, &block, &receipts)));
         if at % CHECKPOINT == 0 {
             s.sums.0.lock().insert(at, sum);
         }

@@ -147,7 +147,7 @@ impl Desk {
         raw(tracer.0.report(&Outcome { is_success, gas_used: outcome.gas_used, output: outcome.output })?)
     }
 
-    /// A part of an account's storage ahead of a transaction. Which slots the hashes stand for is not known here.
+    /// A part of an account's storage ahead of a transaction.
     fn storage_range(&self, (hash, index, address, start, most): StorageRange) -> Result<Value, RpcError> {
         let found = self.services.block_by_hash(hash)?;
         let block = found.ok_or_else(|| RpcError::failed(format!("block {hash:#x} not found")))?;
@@ -174,7 +174,8 @@ impl Desk {
                 next = bytes(word.0);
                 break;
             }
-            storage.put(&format!("{:#x}", word.0), json!({ "key": null, "value": B256::from(word.1) }));
+            let slot = self.services.node.chain().preimage(word.0).map_err(RpcError::from_error)?.map(bytes);
+            storage.put(&format!("{:#x}", word.0), json!({ "key": slot, "value": B256::from(word.1) }));
         }
         Ok(json!({ "storage": storage, "nextKey": next }))
     }
