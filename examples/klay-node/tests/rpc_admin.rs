@@ -140,7 +140,7 @@ async fn a_chain_goes_into_a_file_and_into_another_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_for_those_who_were_let_in() {
     let dev = Dev::start(|_| None).await;
-    let everybody = table(&Services::new(dev.node.clone(), Limits::default()));
+    let everybody = table(&Services::new(dev.node, Limits::default()));
     for name in ["exportChain", "importChain", "importChainFromString"] {
         assert!(everybody.find(&format!("admin_{name}")).is_none(), "{name}");
     }

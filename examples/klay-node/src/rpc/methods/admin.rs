@@ -160,7 +160,7 @@ fn failed_open(file: &str, error: &io::Error) -> RpcError {
 /// Bytes of hex as the reference client reads it here: the prefix may be missing, and what is no hex ends it.
 fn from_hex(text: &str) -> Vec<u8> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let padded = if digits.len() % 2 == 0 { digits.to_owned() } else { format!("0{digits}") };
+    let padded = if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("0{digits}") };
     let valid = padded.bytes().position(|digit| !digit.is_ascii_hexdigit()).unwrap_or(padded.len()) & !1;
     padded.get(..valid).and_then(|digits| hex::decode(digits).ok()).unwrap_or_default()
 }
