@@ -7,7 +7,10 @@ use klay_consensus::{
     simplex,
     types::Round,
 };
-use klay_core::{B256, block::Header};
+use klay_core::{
+    Address, B256,
+    block::{ExtraView, Header},
+};
 
 /// How blocks are decided. All nodes of a chain have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +55,13 @@ impl EngineKind {
                 Some(simplex::final_digest(hash, view))
             }
         }
+    }
+
+    /// Who has committed to a block, in the order of its seals; `None` if one of them is nobody's.
+    pub(crate) fn committers(self, header: &Header, hash: B256) -> Option<Vec<Address>> {
+        let extra = ExtraView::decode(&header.extra).ok()?;
+        let digest = self.seal_digest(header, hash, extra.round())?;
+        extra.committed_seals().map(|seal| seal::seal_author(digest, seal.try_into().ok()?)).collect()
     }
 
     /// What the gate refuses beyond equal votes.

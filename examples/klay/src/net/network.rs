@@ -102,6 +102,14 @@ impl RunNetwork {
     }
 
     async fn keep(&self, folder: &Path, nodes: usize) -> Outcome {
+        let end = wait_for_the_end();
+        tokio::pin!(end);
+        // Signals are heard once this was polled: from before the first node starts.
+        tokio::select! {
+            biased;
+            ended = &mut end => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
+            () = std::future::ready(()) => {}
+        }
         let mut running = Vec::with_capacity(nodes);
         for index in 0..nodes {
             running.push(Running { index, process: start(folder, index)?, ended: None });
@@ -109,8 +117,6 @@ impl RunNetwork {
         write_pids(folder, &running)?;
         self.greet(folder)?;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
-        let end = wait_for_the_end();
-        tokio::pin!(end);
         loop {
             tokio::select! {
                 ended = &mut end => {

@@ -244,6 +244,7 @@ impl Drop for Network {
             let _ended = process.wait();
         }
         if thread::panicking() {
+            println!("--- network\n{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
             for index in 0.. {
                 let Ok(log) = fs::read_to_string(self.folder_of(index).join("log")) else { break };
                 let lines: Vec<&str> = log.lines().collect();
