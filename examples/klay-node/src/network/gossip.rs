@@ -3,11 +3,7 @@
 //! A transaction that was submitted here goes as a whole to two peers; everybody else hears its hash and asks for it if
 //! it is new to him. Of a transaction that came from a peer only the hash is passed on.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::map::B256Map;
 use futures::{AsyncRead, StreamExt, io::AsyncWriteExt};
@@ -19,12 +15,12 @@ use tokio::{
     sync::broadcast::error::RecvError,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     FETCH, GOSSIP, Misdeed, Network, Received, Refused, Role, SPEECH,
     frames::{self, CHUNK, FrameError},
     peers::Session,
-    score::Allowance,
     wire::{CompactBlock, Gossip, MAX_GOSSIP, MAX_HASHES, Request, Status},
 };
 use crate::{PoolError, SealedBlock, SharedTx, pool::Origin};
@@ -42,7 +38,7 @@ const GREETING: Duration = Duration::from_secs(5);
 /// Peers that get a new block; the others hear of it.
 const BLOCK_PEERS: usize = 8;
 /// Frames of gossip a second, and at once.
-const RATE: (f64, f64) = (500.0, 2_000.0);
+pub(super) const RATE: (f64, f64) = (500.0, 2_000.0);
 
 impl Network {
     /// Takes in the streams of one protocol.
@@ -60,12 +56,19 @@ impl Network {
                 continue;
             };
             let network = self.clone();
-            if protocol == GOSSIP && !session.reads_gossip.swap(true, Ordering::Relaxed) {
-                tokio::spawn(network.read_gossip(session, stream));
-            } else if protocol == SPEECH && !session.reads_spoken.swap(true, Ordering::Relaxed) {
-                tokio::spawn(network.read_speech(session, stream));
-            } else if protocol == FETCH {
+            if protocol == FETCH {
                 network.serve(&session, stream);
+                continue;
+            }
+            let kind = if protocol == SPEECH { &session.speech } else { &session.news };
+            match kind.begin(&session.closed, session.now()) {
+                None => self.blame(&peer, Misdeed::Flood),
+                Some(ends) if protocol == SPEECH => {
+                    tokio::spawn(network.read_speech(session, stream, ends));
+                }
+                Some(ends) => {
+                    tokio::spawn(network.read_gossip(session, stream, ends));
+                }
             }
         }
     }
@@ -94,14 +97,12 @@ impl Network {
         }
     }
 
-    async fn read_gossip(self, session: Arc<Session>, mut stream: Stream) {
-        let closed = session.closed.clone();
+    async fn read_gossip(self, session: Arc<Session>, mut stream: Stream, ends: CancellationToken) {
         let result = tokio::select! {
-            () = closed.cancelled() => Ok(()),
+            () = ends.cancelled() => Ok(()),
             () = self.0.closed.cancelled() => Ok(()),
             result = self.hear(&session, &mut stream) => result,
         };
-        session.reads_gossip.store(false, Ordering::Relaxed);
         if let Err(misdeed) = result {
             self.blame(&session.id, misdeed);
         }
@@ -109,7 +110,6 @@ impl Network {
 
     /// Reads news until the stream ends.
     async fn hear(&self, session: &Arc<Session>, stream: &mut (impl AsyncRead + Unpin)) -> Result<(), Misdeed> {
-        let (start, mut allowance) = (Instant::now(), Allowance::new(RATE.0, RATE.1));
         let Ok(greeting) = timeout(GREETING, frames::read(stream, MAX_GOSSIP)).await else {
             return Err(Misdeed::Silence);
         };
@@ -120,7 +120,7 @@ impl Network {
             Err(error) => return Err(garbage(session.id, &error)),
         }
         while let Some(bytes) = frame(frames::read(stream, MAX_GOSSIP).await)? {
-            if !allowance.take(start.elapsed().as_secs_f64()) {
+            if !session.news.take(session.now(), 0) {
                 self.blame(&session.id, Misdeed::Flood);
                 self.0.metrics.dropped.add(1);
                 continue;

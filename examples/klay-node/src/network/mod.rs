@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `wire` | what is said, byte by byte |
-//! | `frames`, `outbox` | frames on a stream; what waits to be sent |
+//! | `frames`, `outbox`, `inbound` | frames on a stream; what waits to be sent; what may be read |
 //! | `swarm` | connections: listening, dialling, discovery, limits |
 //! | `peers`, `score` | who is connected; misdeeds and what they cost |
 //! | `gossip` | transactions and blocks as news |
@@ -22,6 +22,7 @@ mod assemble;
 mod fetch;
 mod frames;
 mod gossip;
+mod inbound;
 mod outbox;
 mod peers;
 mod recent;

@@ -16,10 +16,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Role,
+    Role, gossip,
+    inbound::Inbound,
     outbox::Outbox,
     recent::Recent,
     score::{Misdeed, Score},
+    transport,
     wire::Status,
 };
 
@@ -50,9 +52,10 @@ pub(super) struct Session {
     pub(super) known: Mutex<Recent>,
     /// Blocks of it that are put together at the same time.
     pub(super) assembling: Arc<Semaphore>,
-    /// Whether a stream of each kind is being read.
-    pub(super) reads_gossip: AtomicBool,
-    pub(super) reads_spoken: AtomicBool,
+    /// What is read of each kind; bytes of news are not counted.
+    pub(super) news: Inbound,
+    pub(super) speech: Inbound,
+    start: Instant,
     pub(super) closed: CancellationToken,
 }
 
@@ -68,8 +71,9 @@ impl Session {
             speaks: AtomicBool::new(false),
             known: Mutex::new(Recent::new(KNOWN)),
             assembling: Arc::new(Semaphore::new(ASSEMBLING)),
-            reads_gossip: AtomicBool::new(false),
-            reads_spoken: AtomicBool::new(false),
+            news: Inbound::new(gossip::RATE, (0.0, 0.0)),
+            speech: Inbound::new(transport::RATE, transport::BYTES),
+            start: Instant::now(),
             closed: CancellationToken::new(),
         }
     }
@@ -77,6 +81,11 @@ impl Session {
     /// Its role, once it has greeted.
     pub(super) fn role(&self) -> Option<Role> {
         self.status.lock().as_ref().map(|status| status.role)
+    }
+
+    /// Seconds since it began.
+    pub(super) fn now(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
     }
 
     /// Notes how far it is.

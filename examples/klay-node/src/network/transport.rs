@@ -6,7 +6,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,21 +19,21 @@ use klay_consensus::{
 use klay_core::{Address, B256, Bytes};
 use libp2p::Stream;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Contact, Misdeed, Network, SPEECH,
     frames::{self, CHUNK},
     gossip::{frame, garbage},
     peers::Session,
-    score::Allowance,
     wire::{MAX_SPOKEN, Spoken},
 };
 use crate::driver::Proposal;
 
 /// Messages of one validator a second, and at once.
-const RATE: (f64, f64) = (400.0, 2_000.0);
+pub(super) const RATE: (f64, f64) = (400.0, 2_000.0);
 /// Bytes of them.
-const BYTES: (f64, f64) = ((12 << 20) as f64, (36 << 20) as f64);
+pub(super) const BYTES: (f64, f64) = ((12 << 20) as f64, (36 << 20) as f64);
 
 /// A message that may carry a block.
 pub trait Carries {
@@ -124,16 +124,22 @@ impl Network {
     pub(super) async fn write_speech(self, session: Arc<Session>) {
         let closed = session.closed.clone();
         let write = async {
+            let mut frames = Vec::new();
             loop {
                 if let Ok(mut stream) = self.0.streams.clone().open_stream(session.id, SPEECH).await {
                     session.speaks.store(true, Ordering::Relaxed);
                     // Fails only when nobody listens.
                     let _nobody = self.0.contacts.send(Contact { address: session.address, is_up: true });
                     loop {
-                        let frames = session.spoken.take(CHUNK).await;
-                        if frames::write_all(&mut stream, &frames).await.is_err() {
+                        // What could not be said is said again on the next stream.
+                        if frames.is_empty() {
+                            frames = session.spoken.take(CHUNK).await;
+                        }
+                        if let Err(error) = frames::write_all(&mut stream, &frames).await {
+                            tracing::debug!(peer = %session.id, %error, "cannot speak");
                             break;
                         }
+                        frames.clear();
                     }
                     self.silenced(&session);
                     // It is broken anyway.
@@ -150,25 +156,20 @@ impl Network {
         self.silenced(&session);
     }
 
-    pub(super) async fn read_speech(self, session: Arc<Session>, mut stream: Stream) {
-        let closed = session.closed.clone();
+    pub(super) async fn read_speech(self, session: Arc<Session>, mut stream: Stream, ends: CancellationToken) {
         let result = tokio::select! {
-            () = closed.cancelled() => Ok(()),
+            () = ends.cancelled() => Ok(()),
             () = self.0.closed.cancelled() => Ok(()),
             result = self.listen(&session, &mut stream) => result,
         };
-        session.reads_spoken.store(false, Ordering::Relaxed);
         if let Err(misdeed) = result {
             self.blame(&session.id, misdeed);
         }
     }
 
     async fn listen(&self, session: &Arc<Session>, stream: &mut Stream) -> Result<(), Misdeed> {
-        let (start, mut messages) = (Instant::now(), Allowance::new(RATE.0, RATE.1));
-        let mut volume = Allowance::new(BYTES.0, BYTES.1);
         while let Some(bytes) = frame(frames::read(stream, MAX_SPOKEN).await)? {
-            let now = start.elapsed().as_secs_f64();
-            if !messages.take(now) || !volume.take_many(now, bytes.len()) {
+            if !session.speech.take(session.now(), bytes.len()) {
                 self.blame(&session.id, Misdeed::Flood);
                 self.0.metrics.dropped.add(1);
                 continue;
