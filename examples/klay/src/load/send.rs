@@ -20,6 +20,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const RECHECK: Duration = Duration::from_millis(5);
 /// Pause after a full pool, where nothing drives the rate but the pool.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Attempts to send what later ones wait for.
+const GAPS: usize = 600;
 /// What a node says that has no room now.
 const FULL: &str = "txpool is full";
 
@@ -79,6 +81,9 @@ pub(super) fn run(
             scope.spawn(|| sender.work(&Client::new(url)));
         }
     });
+    if let Some(url) = urls.first() {
+        sender.fill_gaps(&Client::new(url));
+    }
     let at: Vec<u64> = sender.at.into_iter().map(AtomicU64::into_inner).collect();
     Sent {
         accepted: at.iter().filter(|at| **at != 0).count(),
@@ -92,11 +97,15 @@ pub(super) fn run(
 impl Sender<'_> {
     fn work(&self, client: &Client) {
         while let Some(part) = self.claim() {
-            match client.post(&batch_of(self.signed, &part)) {
-                Ok(Value::Array(answers)) => self.take_answers(&part, &answers),
-                Ok(other) => self.refuse(&format!("not a list of answers: {other}"), &part),
-                Err(error) => self.refuse(&error.to_string(), &part),
-            }
+            self.offer(client, &part);
+        }
+    }
+
+    fn offer(&self, client: &Client, part: &[usize]) {
+        match client.post(&batch_of(self.signed, part)) {
+            Ok(Value::Array(answers)) => self.take_answers(part, &answers),
+            Ok(other) => self.refuse(&format!("not a list of answers: {other}"), part),
+            Err(error) => self.refuse(&error.to_string(), part),
         }
     }
 
@@ -124,6 +133,25 @@ impl Sender<'_> {
         let anew = !matches!(self.pace, Pace::Arrivals { .. });
         self.turns().give_back(&turned_away, anew);
         if anew {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// At the end of a run at a rate: sends what was turned away and kept something later from being executed.
+    fn fill_gaps(&self, client: &Client) {
+        let is_accepted = |index: usize| self.at[index].load(Ordering::Relaxed) != 0;
+        for _ in 0..GAPS {
+            let gaps = self.turns().gaps(is_accepted);
+            if gaps.is_empty() {
+                return;
+            }
+            self.turns().take_out(&gaps);
+            for part in gaps.chunks(self.batch) {
+                let now = (self.started.elapsed().as_nanos() as u64).max(1);
+                part.iter().for_each(|index| self.at[*index].store(now, Ordering::Relaxed));
+                self.on_the_way.fetch_add(part.len(), Ordering::Relaxed);
+                self.offer(client, part);
+            }
             thread::sleep(PAUSE);
         }
     }

@@ -51,6 +51,29 @@ impl Turns {
         self.waiting[sender].pop_front()
     }
 
+    /// What is left of senders of whom something later was accepted: without it that waits for ever.
+    pub(super) fn gaps(&self, is_accepted: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut last = vec![None; self.waiting.len()];
+        for (index, sender) in self.senders.iter().enumerate().filter(|(index, _)| is_accepted(*index)) {
+            last[*sender] = Some(index);
+        }
+        let mut gaps: Vec<usize> = self
+            .waiting
+            .iter()
+            .zip(last)
+            .flat_map(|(waiting, last)| waiting.iter().copied().filter(move |index| Some(*index) < last))
+            .collect();
+        gaps.sort_unstable();
+        gaps
+    }
+
+    /// These are being sent out of turn.
+    pub(super) fn take_out(&mut self, sent: &[usize]) {
+        for index in sent {
+            self.waiting[self.senders[*index]].retain(|waiting| waiting != index);
+        }
+    }
+
     /// These were turned away, in the order in which they were sent: their senders send them at their next turn, and
     /// get another one for each if `anew`.
     pub(super) fn give_back(&mut self, turned_away: &[usize], anew: bool) {
@@ -74,6 +97,14 @@ mod tests {
         turns.give_back(&[0, 2], false);
         assert_eq!([turns.take(), turns.take(), turns.take()], [Some(0), Some(4), None]);
         assert!(turns.is_over());
+    }
+
+    #[test]
+    fn what_later_ones_wait_for_is_a_gap() {
+        let mut turns = Turns::new(vec![0, 1, 0, 1, 0]);
+        while turns.take().is_some() {}
+        turns.give_back(&[0, 3, 4], false);
+        assert_eq!(turns.gaps(|index| index == 1 || index == 2), [0]);
     }
 
     #[test]
