@@ -130,17 +130,57 @@ fn stakes_and_weighted_lists() {
     check(&Recorded::kept("council-weighted"), 1_500);
 }
 
-/// Whole with `cargo test --release -p klay-node --test flips`.
-#[test]
-fn every_recorded_chain() {
-    if cfg!(debug_assertions) {
-        println!("takes minutes without optimisation: run it with --release");
+/// A whole chain of the shared ones. All of them with `cargo test --release -p klay-node --test flips`; without
+/// optimisation, which takes minutes, only where `KLAY_FLIPS` is set.
+fn check_shared(name: &str) {
+    if cfg!(debug_assertions) && std::env::var_os("KLAY_FLIPS").is_none() {
+        println!("takes minutes without optimisation: run it with --release, or set KLAY_FLIPS");
         return;
     }
-    let names = ["klaytn-original", "forks", "types-osaka", "council-4", "council-weighted", "rebalance", "bulk"];
-    for recorded in names.into_iter().filter_map(Recorded::shared) {
+    if let Some(recorded) = Recorded::shared(name) {
         check(&recorded, usize::MAX);
     }
+}
+
+#[test]
+fn all_of_klaytn_original() {
+    check_shared("klaytn-original");
+}
+
+#[test]
+fn all_of_forks() {
+    check_shared("forks");
+}
+
+#[test]
+fn all_of_types_osaka() {
+    check_shared("types-osaka");
+}
+
+#[test]
+fn all_of_council_4() {
+    check_shared("council-4");
+}
+
+#[test]
+fn all_of_council_weighted() {
+    check_shared("council-weighted");
+}
+
+#[test]
+fn all_of_rebalance() {
+    check_shared("rebalance");
+}
+
+#[test]
+fn all_of_bulk() {
+    check_shared("bulk");
+}
+
+#[test]
+fn all_of_service_chains() {
+    check_shared("service-parent");
+    check_shared("service-child");
 }
 
 /// A block of four validators, taken apart.
