@@ -317,3 +317,33 @@ async fn subscriptions_show_heads_logs_and_transactions() {
         seen[which] = true;
     }
 }
+
+/// Texts as the reference client gave them, with the same requests to a chain of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_say_what_the_reference_says() {
+    let chain = Chain::start().await;
+    let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };
+    let hash = chain.ok("eth_sendTransaction", json!([{"from": from, "to": to, "value": "0x5"}])).await;
+    chain.receipt(&hash).await;
+    let raw = chain.ok("kaia_getRawTransactionByHash", json!([hash])).await;
+    let longer = format!("{}00", raw.as_str().unwrap());
+    let low = |gas: Value| json!([{ "from": from, "to": to, "gasPrice": "0x1", "gas": gas }, "latest"]);
+    let cases = [
+        ("kaia_sendRawTransaction", json!([longer]), "rlp: input contains more than one value"),
+        ("kaia_forkStatus", json!(["0x2"]), "the block does not exist (block number: 2)"),
+        (
+            "debug_getModifiedAccountsByNumber",
+            json!(["0x1", "0x0"]),
+            "start block height (1) must be less than end block height (0)",
+        ),
+    ];
+    for (method, params, text) in cases {
+        assert_eq!(chain.error(method, params).await["message"], text, "{method}");
+    }
+    // The first gas limit that the search tries is refused for its price.
+    let error = chain.error("eth_estimateGas", low(json!("0x186a0"))).await;
+    let text = error["message"].as_str().unwrap();
+    assert!(text.starts_with("err: max fee per gas less than block base fee: address 0x"), "{text}");
+    assert!(text.ends_with(" (supplied gas 60499)"), "{text}");
+    assert_eq!(chain.ok("kaia_recoverFromTransaction", json!([raw, "latest"])).await, *from.to_lowercase());
+}

@@ -2,7 +2,8 @@
 //!
 //! Numbers are JSON numbers, decimal text or `0x` hex; addresses of accounts stand without `0x` (with it they are
 //! accepted too); storage keys and values may be shorter than 32 bytes. `governanceData` is not read: a node computes
-//! it from the configuration, see [`Genesis::prepared`].
+//! it from the configuration, see [`Genesis::prepared`]. Neither are a base fee and blob gas, which the reference
+//! client's reader does not know.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +24,6 @@ impl Serialize for Genesis {
             number: Quantity::from(self.number),
             gas_used: Quantity::from(self.gas_used),
             parent_hash: self.parent_hash,
-            base_fee_per_gas: self.base_fee.map(Quantity),
-            excess_blob_gas: self.excess_blob_gas.map(Quantity::from),
-            blob_gas_used: self.blob_gas_used.map(Quantity::from),
         }
         .serialize(serializer)
     }
@@ -51,9 +49,9 @@ impl<'de> Deserialize<'de> for Genesis {
             number: small(wire.number, "number")?,
             gas_used: small(wire.gas_used, "gasUsed")?,
             parent_hash: wire.parent_hash,
-            base_fee: wire.base_fee_per_gas.map(|quantity| quantity.0),
-            excess_blob_gas: wire.excess_blob_gas.map(|gas| small(gas, "excessBlobGas")).transpose()?,
-            blob_gas_used: wire.blob_gas_used.map(|gas| small(gas, "blobGasUsed")).transpose()?,
+            base_fee: None,
+            excess_blob_gas: None,
+            blob_gas_used: None,
         })
     }
 }
@@ -75,12 +73,6 @@ struct Wire {
     gas_used: Quantity,
     #[serde(default)]
     parent_hash: B256,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    base_fee_per_gas: Option<Quantity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    excess_blob_gas: Option<Quantity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    blob_gas_used: Option<Quantity>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -125,6 +125,19 @@ mod json {
         assert_eq!(genesis.header(B256::ZERO).blob_gas_used, Some(0));
     }
 
+    /// Against hashes of the reference client, whose genesis files have no such members: it passes over them.
+    #[test]
+    fn a_file_names_neither_base_fee_nor_blob_gas() {
+        let mut file =
+            serde_json::to_value(Genesis::new(ChainConfig::all_forks(1), vec![Address::repeat_byte(1)])).unwrap();
+        for name in ["baseFeePerGas", "excessBlobGas", "blobGasUsed"] {
+            file[name] = json!("0x7");
+        }
+        let header = serde_json::from_value::<Genesis>(file).unwrap().header(B256::ZERO);
+        assert_eq!(header.base_fee, Some(U256::from(25_000_000_000u64)));
+        assert_eq!((header.excess_blob_gas, header.blob_gas_used), (Some(0), Some(0)));
+    }
+
     #[test]
     fn a_genesis_is_checked_before_it_is_written() {
         let good = Genesis::new(ChainConfig::all_forks(1), vec![Address::repeat_byte(1)]);

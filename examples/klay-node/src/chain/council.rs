@@ -123,6 +123,26 @@ impl Chain {
         Ok(found)
     }
 
+    /// The parameters effective at block `number`, with a contract asked on the state behind its parent, whatever the
+    /// newest one is: what counts when a block is executed, once or again.
+    pub(crate) fn governance_over(
+        &self,
+        number: u64,
+        (parent, state): (&Header, &State),
+    ) -> Result<Arc<GovParams>, ChainError> {
+        let head = self.0.head.load_full();
+        if head.block.number() == parent.number && head.state.root() == state.root() {
+            return self.governance_at(number);
+        }
+        let (params, contract) = {
+            let schedule = self.0.params.read();
+            (schedule.at(number), schedule.contract_at(number))
+        };
+        let Some(contract) = contract else { return Ok(params) };
+        let view = View { state, header: parent, config: self.config() };
+        Ok(Arc::new(contract_params(view, contract, number, GovParams::clone(&params))?))
+    }
+
     /// The stakes that count at block `number`, which may be the one after the head.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ pub(super) fn finish_on(
     (parent, base): (&Header, &State),
 ) -> Result<BlockResult, ExecuteError> {
     let number = header.number;
-    let params = chain.governance_at(number)?;
+    let params = chain.governance_over(number, (parent, base))?;
     let staking = match params.policy {
         ProposerPolicy::WeightedRandom => chain.staking_at(number)?,
         _ => Arc::default(),

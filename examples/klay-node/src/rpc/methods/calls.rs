@@ -113,10 +113,15 @@ impl<'a> Scene<'a> {
 
     /// The least gas limit with which a request succeeds.
     pub(super) fn estimate_gas(&self, request: &EthCallRequest, overridden: Overridden<'_>) -> Result<u64, RpcError> {
-        let mut message = self.message(request, overridden.calls)?;
+        let mut message = self.unpriced_message(request, overridden.calls)?;
         let funds = overridden.funds.map(changes).transpose()?.unwrap_or_default();
         let cap = self.gas_cap(request, &message, &funds)?;
         message.gas = cap;
+        // The message is refused half way through the search, whatever its gas.
+        let half = FLOOR + (cap - FLOOR.min(cap)) / 2;
+        if let Some(fault) = self.price_fault(request).filter(|_| half > FLOOR) {
+            return Err(RpcError::failed(format!("err: {fault} (supplied gas {half})")));
+        }
         match call::estimate_gas(&self.state, &self.context, &message, cap) {
             Ok(Estimate::Gas(gas)) => Ok(gas),
             Ok(Estimate::Fails(outcome)) => {
@@ -126,8 +131,7 @@ impl<'a> Scene<'a> {
             Ok(Estimate::ExceedsAllowance(cap)) => {
                 Err(RpcError::failed(format!("gas required exceeds allowance ({cap})")))
             }
-            // The message is refused half way through the search, whatever its gas.
-            Err(error) => Err(self.failure(error, FLOOR + (cap - FLOOR.min(cap)) / 2)),
+            Err(error) => Err(self.failure(error, half)),
         }
     }
 
@@ -154,6 +158,19 @@ impl<'a> Scene<'a> {
 
     /// The message that a request means here.
     pub(super) fn message(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<VmCall, RpcError> {
+        let message = self.unpriced_message(request, overrides)?;
+        match self.price_fault(request) {
+            Some(fault) => Err(RpcError::failed(format!("err: {fault} (supplied gas {})", message.gas))),
+            None => Ok(message),
+        }
+    }
+
+    /// As [`Self::message`], whatever [`Self::price_fault`] says.
+    pub(super) fn unpriced_message(
+        &self,
+        request: &EthCallRequest,
+        overrides: Option<&Overrides>,
+    ) -> Result<VmCall, RpcError> {
         let call = &request.call;
         let mut gas = call.gas.unwrap_or(SHOWN_GAS_LIMIT);
         if gas > SHOWN_GAS_LIMIT {
@@ -167,7 +184,7 @@ impl<'a> Scene<'a> {
             from: call.from,
             to: call.to,
             gas,
-            gas_price: self.price(request, gas)?,
+            gas_price: self.price(request)?,
             value: call.value.unwrap_or_default(),
             input: call.call_data(),
             access_list: call.access_list.clone().map(access_list),
@@ -178,7 +195,7 @@ impl<'a> Scene<'a> {
     }
 
     /// What is paid per gas.
-    fn price(&self, request: &EthCallRequest, gas: u64) -> Result<U256, RpcError> {
+    fn price(&self, request: &EthCallRequest) -> Result<U256, RpcError> {
         let call = &request.call;
         let (cap, tip) = (call.max_fee_per_gas, call.max_priority_fee_per_gas);
         if call.gas_price.is_some() && (cap.is_some() || tip.is_some()) {
@@ -193,15 +210,19 @@ impl<'a> Scene<'a> {
         let double = || base_fee.map_or(U256::ZERO, |fee| fee.saturating_mul(U256::from(2)));
         let named = call.gas_price.or(cap).unwrap_or_else(double);
         let Some(base_fee) = base_fee else { return Ok(named) };
-        if self.context.rules.has(Fork::Prague) && !named.is_zero() && named < base_fee {
-            let from = call.from;
-            return Err(RpcError::failed(format!(
-                "err: max fee per gas less than block base fee: address {from}, maxFeePerGas: {named}, \
-                 baseFee: {base_fee} (supplied gas {gas})"
-            )));
-        }
         // Between Magma and Kaia everybody pays the base fee.
         Ok(if self.context.rules.has(Fork::Kaia) { named.max(base_fee) } else { base_fee })
+    }
+
+    /// What is wrong with a named price from Prague on: it is less than the base fee.
+    pub(super) fn price_fault(&self, request: &EthCallRequest) -> Option<String> {
+        let base_fee = self.block.header.base_fee.filter(|_| self.context.rules.has(Fork::Prague))?;
+        let (from, named) = (request.call.from, request.call.gas_price.or(request.call.max_fee_per_gas)?);
+        (!named.is_zero() && named < base_fee).then(|| {
+            format!(
+                "max fee per gas less than block base fee: address {from}, maxFeePerGas: {named}, baseFee: {base_fee}"
+            )
+        })
     }
 
     fn access_list(&self, request: &EthCallRequest) -> Result<Value, RpcError> {

@@ -40,6 +40,9 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
     table.quick(&KAIA, "forkStatus", move |(number,): (BlockNumber,)| {
         let number = s.height(number);
+        if number > s.node.chain().head().number() {
+            return Err(RpcError::NoBlockNumber(number));
+        }
         let config = s.node.config();
         let is_rebalance = config.kip103.happens_at(number);
         Ok(fork_status(s.node.chain().rules_at(number), config.chain_id, is_rebalance))

@@ -64,19 +64,33 @@ pub(super) fn suggested_tip(s: &Services) -> Result<U256, RpcError> {
     }
     let head = s.node.chain().head().number();
     let mut tips = Vec::new();
-    for number in (head.saturating_sub(TIP_BLOCKS - 1).max(1)..=head).rev() {
+    // Blocks that are still asked for. One with a single tip or none lets an older one in, as long as few tips are
+    // known.
+    let mut waiting = TIP_BLOCKS.min(head) as usize;
+    for number in (1..=head).rev() {
+        let Some(left) = waiting.checked_sub(1) else { break };
+        waiting = left;
         let Some(block) = s.block(BlockNumber::Number(number))? else { continue };
-        let mut lowest = block_tips(&block);
+        let mut lowest = others_tips(&block);
         lowest.sort_unstable();
         lowest.truncate(TIPS_PER_BLOCK);
         if lowest.is_empty() {
             lowest.push(U256::ZERO);
+        }
+        if lowest.len() == 1 && tips.len() + 1 + waiting < 2 * TIP_BLOCKS as usize {
+            waiting += 1;
         }
         tips.append(&mut lowest);
     }
     tips.sort_unstable();
     let tip = tips.len().checked_sub(1).and_then(|last| tips.get(last * TIP_PERCENTILE / 100)).copied();
     Ok(tip.unwrap_or_default().min(STON * U256::from(500)))
+}
+
+/// Tips of all but whom the block rewards.
+fn others_tips(block: &SealedBlock) -> Vec<U256> {
+    let tips = block_tips(block).into_iter().zip(&block.transactions);
+    tips.filter(|(_, tx)| tx.sender() != block.header.rewardbase).map(|(tip, _)| tip).collect()
 }
 
 fn block_tips(block: &SealedBlock) -> Vec<U256> {

@@ -96,6 +96,7 @@ pub(super) fn malformed(error: &DecodeError, raw: &[u8]) -> RpcError {
             let name = tx_type.name().trim_start_matches("TxType");
             RpcError::failed(format!("rlp: expected input list for types.TxInternalData{name}"))
         }
+        (DecodeErrorKind::Trailing { .. }, _) => RpcError::failed("rlp: input contains more than one value"),
         (kind, _) => RpcError::from_error(kind),
     }
 }

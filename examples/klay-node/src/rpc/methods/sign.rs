@@ -128,8 +128,7 @@ fn recover_from_transaction(s: &Services, raw: &[u8], number: BlockNumber) -> Re
             let rules = MultiSigRules::of(s.rules(&block));
             let role: Role = view.role;
             key.validate(role, tx.sender(), keys, rules).map_err(RpcError::from_error)?;
-            let first = keys.first().ok_or(RpcError::failed("invalid signature"))?;
-            Ok(bytes(first.address()))
+            Ok(bytes(tx.sender()))
         }
     }
 }

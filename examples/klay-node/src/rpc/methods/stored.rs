@@ -30,6 +30,7 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
             s.block(number)?.ok_or_else(|| RpcError::failed(not_found()))
         };
         let (start, end) = (find(start, "start")?, end.map(|end| find(end, "end")).transpose()?);
+        ascending(&start, end.as_deref())?;
         modified(&s, start, end, |block| format!("block number #{} has no parent", block.number()))
     });
     let s = Arc::clone(services);
@@ -38,6 +39,7 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
             s.block_by_hash(hash)?.ok_or_else(|| RpcError::failed(format!("{which} block {hash:x} not found")))
         };
         let (start, end) = (find(start, "start")?, end.map(|end| find(end, "end")).transpose()?);
+        ascending(&start, end.as_deref())?;
         modified(&s, start, end, |block| format!("block {:x} has no parent", block.hash))
     });
 }
@@ -50,6 +52,16 @@ pub(super) fn named_block(s: &Services, id: BlockId) -> Result<Arc<SealedBlock>,
         BlockId::Neither => Err(String::new()),
     };
     found.map_err(|named| RpcError::failed(format!("block {named} not found")))
+}
+
+fn ascending(start: &SealedBlock, end: Option<&SealedBlock>) -> Result<(), RpcError> {
+    match end.map(SealedBlock::number) {
+        Some(end) if start.number() >= end => {
+            let start = start.number();
+            Err(RpcError::failed(format!("start block height ({start}) must be less than end block height ({end})")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Accounts that are there after `end` and were not, or were others, after `start`; by default those that `start`

@@ -135,8 +135,12 @@ impl Desk {
         let state = replay::state_after(&self.services, block.number(), replay::reexec(config.reexec))?;
         let scene = Scene::over(&self.services, block, state);
         let (state, context) = scene.parts();
-        let mut message = scene.message(&request.into(), None)?;
+        let request = request.into();
+        let mut message = scene.unpriced_message(&request, None)?;
         let tracer = self.tracer(config, self.services.limits.trace_bytes)?;
+        if let Some(fault) = scene.price_fault(&request) {
+            return Err(RpcError::failed(format!("tracing failed: {fault}")));
+        }
         message.deadline = Some(tracer.deadline());
         let (outcome, tracer) = call::trace(state, context, &message, tracer);
         let outcome = outcome.map_err(|error| match error {
@@ -157,7 +161,7 @@ impl Desk {
         let count = block.transactions.len();
         let ahead = usize::try_from(index).ok().filter(|index| *index < count.max(1));
         let ahead = ahead
-            .ok_or_else(|| RpcError::failed(format!("transaction index {index} out of range for block {hash:#x}")))?;
+            .ok_or_else(|| RpcError::failed(format!("transaction index {index} out of range for block {hash:x}")))?;
         let mut replay = Replay::before(&self.services, &block, None)?;
         for index in 0..ahead {
             replay.pass(index)?;
