@@ -330,6 +330,7 @@ async fn refusals_say_what_the_reference_says() {
     let low = |gas: Value| json!([{ "from": from, "to": to, "gasPrice": "0x1", "gas": gas }, "latest"]);
     let cases = [
         ("kaia_sendRawTransaction", json!([longer]), "rlp: input contains more than one value"),
+        ("kaia_sendRawTransaction", json!(["0x82ffff"]), "rlp: expected input list for types.TxInternalDataLegacy"),
         ("kaia_forkStatus", json!(["0x2"]), "the block does not exist (block number: 2)"),
         (
             "debug_getModifiedAccountsByNumber",

@@ -90,6 +90,10 @@ pub(super) fn malformed(error: &DecodeError, raw: &[u8]) -> RpcError {
     if raw == [0x80] {
         return RpcError::failed("EOF");
     }
+    // A string, and the type that is zero, are read as the oldest form.
+    if matches!(raw, [0x00 | 0x80..=0xb7, _, ..]) {
+        return RpcError::failed("rlp: expected input list for types.TxInternalDataLegacy");
+    }
     let tx_type = raw.first().and_then(|first| TxType::from_code((*first).into()));
     match (&error.kind, tx_type) {
         (DecodeErrorKind::ExpectedList, Some(tx_type)) if error.offset == 1 => {

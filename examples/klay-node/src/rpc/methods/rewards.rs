@@ -59,6 +59,10 @@ pub(super) fn fees(s: &Services, block: &SealedBlock, receipts: &BlockReceipts) 
 fn reward_of(s: &Services, number: u64) -> Result<Reward, RpcError> {
     let (block, receipts) = executed(s, number)?;
     let params = s.params(number);
+    // Fees that are not deferred belong to the author before Magma, and a genesis has none.
+    if number == 0 && !params.deferred_tx_fee && !s.rules(&block).has(Fork::Magma) {
+        return Err(RpcError::failed("invalid signature length"));
+    }
     let context = RewardContext { rules: s.rules(&block), rewardbase: block.header.rewardbase, params: &params };
     let staking = s.staking_for_rewards(number, &params)?;
     Ok(block_reward(context, block.proposer, fees(s, &block, &receipts), &staking))

@@ -119,6 +119,9 @@ fn recover_from_transaction(s: &Services, raw: &[u8], number: BlockNumber) -> Re
     let account = s.state_after(&block)?.account(tx.sender()).map_err(RpcError::from_error)?;
     let key = account.map_or(AccountKey::Legacy, |account| account.key);
     let view = tx.view();
+    if !klay_vm::validate::is_active(view.tx_type, s.rules(&block)) {
+        return Err(RpcError::failed("transaction type not supported"));
+    }
     match tx.auth() {
         klay_core::tx::SenderAuth::Address if key.is_legacy() => Ok(bytes(tx.sender())),
         klay_core::tx::SenderAuth::Address => {
