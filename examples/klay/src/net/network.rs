@@ -110,12 +110,13 @@ impl RunNetwork {
             ended = &mut end => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
             () = std::future::ready(()) => {}
         }
+        // First, as whoever ends this must find it waiting for that.
+        self.greet(folder)?;
         let mut running = Vec::with_capacity(nodes);
         for index in 0..nodes {
             running.push(Running { index, process: start(folder, index)?, ended: None });
         }
         write_pids(folder, &running)?;
-        self.greet(folder)?;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
             tokio::select! {

@@ -191,8 +191,10 @@ async fn tell(lies: Arc<Lies>, mut control: Control, peer: PeerId, salt: u8) -> 
     let (mut last, mut old) = (0, Vec::new());
     loop {
         if lies.is_raging.load(Ordering::Relaxed) {
-            for n in 0..20_000u64 {
-                write_frame(&mut stream, &lies.vote(&lies.subject(n, salt), false)).await?;
+            // Signed once: a flood must not wait for its signatures.
+            let vote = lies.vote(&lies.subject(0, salt), false);
+            for _ in 0..20_000 {
+                write_frame(&mut stream, &vote).await?;
                 lies.told.fetch_add(1, Ordering::Relaxed);
             }
             write_frame(&mut stream, &[0xff; 1000]).await?;
