@@ -121,8 +121,8 @@ const BREAKS: &[(u32, &str, &str, &str)] = &[
     (
         21,
         "sim/value.rs",
-        "let members = self.members(height);\n        let turn",
-        "let members = self.members(if crate::switch::on(21) { Height::new(1) } else { height });\n        let turn",
+        "let sitting = self.sitting(height);\n        let planned",
+        "let sitting = self.sitting(if crate::switch::on(21) { Height::new(1) } else { height });\n        let planned",
     ),
     (22, "wal/format.rs", "if crc != crc32c", "if !crate::switch::on(22) && crc != crc32c"),
     (

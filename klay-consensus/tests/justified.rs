@@ -229,8 +229,6 @@ fn any_message() -> impl Strategy<Value = JustifiedMessage<TestBlock>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn what_is_encoded_decodes_to_itself(message in any_message(), at in any::<prop::sample::Index>()) {
         let mut bytes = Vec::new();

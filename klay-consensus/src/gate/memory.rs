@@ -59,7 +59,7 @@ pub struct GateRules {
 
 /// The statements in the highest view, and the floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     rules: GateRules,
     floor: Slot,
     view: Option<View>,
@@ -68,7 +68,7 @@ pub(super) struct Memory {
 
 /// Whether an allowed statement has to be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Allowed {
+pub(crate) enum Allowed {
     /// It was said before in the same words.
     Again,
     /// It is new.
@@ -76,11 +76,11 @@ pub(super) enum Allowed {
 }
 
 impl Memory {
-    pub(super) const fn new(rules: GateRules, floor: Slot) -> Self {
+    pub(crate) const fn new(rules: GateRules, floor: Slot) -> Self {
         Self { rules, floor, view: None, said: [None; 4] }
     }
 
-    pub(super) fn check(&self, statement: &Statement) -> Result<Allowed, Conflict> {
+    pub(crate) fn check(&self, statement: &Statement) -> Result<Allowed, Conflict> {
         let Statement { view, step, id } = *statement;
         if view.slot <= self.floor {
             return Err(Conflict::AtOrBelowFloor { floor: self.floor, asked: view.slot });
@@ -113,7 +113,7 @@ impl Memory {
         if last_step > step { Err(below) } else { Ok(Allowed::New) }
     }
 
-    pub(super) fn note(&mut self, statement: &Statement) {
+    pub(crate) fn note(&mut self, statement: &Statement) {
         if self.view.is_none_or(|last| last < statement.view) {
             self.view = Some(statement.view);
             self.said = [None; 4];
@@ -123,7 +123,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn raise_floor(&mut self, floor: Slot) {
+    pub(crate) fn raise_floor(&mut self, floor: Slot) {
         self.floor = self.floor.max(floor);
     }
 

@@ -23,10 +23,8 @@ mod state;
 
 use std::io;
 
-use self::{
-    anchor::Anchor,
-    memory::{Allowed, Memory},
-};
+pub(crate) use self::memory::Memory;
+use self::{anchor::Anchor, memory::Allowed};
 use crate::{
     types::{
         Domain, Lsn, Model, Record, RecordKind, Round, SignError, SignRefused, Signer, Slot, Statement, Step, View,

@@ -15,6 +15,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use klay_core::{
     DecodeError,
     codec::{Reader, put_bytes, put_list_header, put_u64},
+    crypto::keccak256,
 };
 
 use super::{Envelope, HeaderValue, Klaytn};
@@ -105,7 +106,8 @@ pub struct Message<V> {
 
 impl<V> fmt::Debug for Message<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {} from {}", self.code(), self.view(), self.envelope.address)
+        let Envelope { msg, address, committed_seal, .. } = &self.envelope;
+        write!(f, "{:?} {} from {address}, {:x} {committed_seal:x}", self.code(), self.view(), keccak256(msg))
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Invariants<P, I> {
     /// Values that the application of some honest node has made or accepted.
     passed: BTreeSet<I>,
     /// Highest lock round of each node at a height.
-    locks: BTreeMap<usize, (Height, u64)>,
+    locks: Vec<Option<(Height, u64)>>,
     exclusive_skip: bool,
     pub(super) violations: Vec<Violation>,
 }
@@ -37,7 +37,7 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
             by_node: BTreeMap::new(),
             highest: BTreeMap::new(),
             passed: BTreeSet::new(),
-            locks: BTreeMap::new(),
+            locks: Vec::new(),
             exclusive_skip,
             violations: Vec::new(),
         }
@@ -114,11 +114,14 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
     /// I7: within a height and a life, the round of a lock does not fall.
     pub(super) fn lock(&mut self, at: Time, node: usize, height: Height, round: Option<u64>) {
         let Some(round) = round else { return };
-        let last = self.locks.get(&node).filter(|(h, _)| *h == height).map(|(_, r)| *r);
+        if self.locks.len() <= node {
+            self.locks.resize(node + 1, None);
+        }
+        let last = self.locks[node].filter(|(h, _)| *h == height).map(|(_, r)| r);
         if last.is_some_and(|last| last > round) {
             self.violated("I7", at, node, format!("lock of round {round} after {last:?}"));
         }
-        self.locks.insert(node, (height, round));
+        self.locks[node] = Some((height, round));
     }
 
     /// I7: what was committed to before a crash is locked after it. A vote for nothing commits to nothing.
@@ -132,7 +135,9 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
 
     /// A node begins a new life: what it had not made durable was not said.
     pub(super) fn restart(&mut self, node: usize) {
-        self.locks.remove(&node);
+        if let Some(lock) = self.locks.get_mut(node) {
+            *lock = None;
+        }
     }
 
     pub(super) fn accepted_heights(&self) -> u64 {

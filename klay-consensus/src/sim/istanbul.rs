@@ -106,6 +106,10 @@ impl Lab for IstanbulLab {
         self.turns.tuned(faults).map(|turns| Self { turns, ..self.clone() })
     }
 
+    fn planned(&self, leaders: &[usize]) -> Option<Self> {
+        Some(Self { turns: self.turns.planned(leaders), ..self.clone() })
+    }
+
     fn genesis(&self) -> B256 {
         B256::ZERO
     }

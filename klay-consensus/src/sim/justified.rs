@@ -101,6 +101,10 @@ impl Lab for JustifiedLab {
         self.turns.tuned(faults).map(|turns| Self { turns, ..self.clone() })
     }
 
+    fn planned(&self, leaders: &[usize]) -> Option<Self> {
+        Some(Self { turns: self.turns.planned(leaders), ..self.clone() })
+    }
+
     fn genesis(&self) -> B256 {
         B256::ZERO
     }
@@ -212,9 +216,13 @@ impl Lab for JustifiedLab {
         true
     }
 
-    /// At most F + 1 proposers each take one timeout, and one more passes until all meet.
-    fn bound(&self) -> Option<Duration> {
+    /// The hostile proposers and one more each take one timeout, and one more passes until all meet.
+    fn bound(&self, hostile: u32) -> Option<Duration> {
         let longest = self.timeouts.after(TimerKind::Round, Round::new(u64::MAX), &RoundHistory::default());
-        Some(longest.saturating_mul(self.turns.tolerated() + 2) + Duration::from_secs(2))
+        Some(longest.saturating_mul(hostile + 2) + Duration::from_secs(2))
+    }
+
+    fn led(&self, value: &LabValue, _parent: Option<&LabValue>, cert: &CommittedSeals) -> Vec<Address> {
+        self.turns.led(value.height(), 0..cert.round.get())
     }
 }

@@ -39,6 +39,11 @@ pub trait Lab: Send + Sync + Sized + 'static {
         None
     }
 
+    /// The same lab with the first rounds of each height led by these nodes. `None` if leaders cannot be planned.
+    fn planned(&self, _leaders: &[usize]) -> Option<Self> {
+        None
+    }
+
     /// The name of the value agreed beforehand.
     fn genesis(&self) -> <Self::Model as Model>::Id;
 
@@ -123,9 +128,15 @@ pub trait Lab: Send + Sync + Sized + 'static {
         false
     }
 
-    /// The longest time between two decisions that the engine promises once nothing goes wrong any more (I10); none if
-    /// it promises nothing.
-    fn bound(&self) -> Option<Duration> {
+    /// The longest time between two decisions that the engine promises once nothing goes wrong any more, if no more than
+    /// `hostile` leaders in a row are hostile (I10); none if it promises nothing.
+    fn bound(&self, _hostile: u32) -> Option<Duration> {
         None
+    }
+
+    /// Who led the attempts after the value before and up to the decision of this one, in order. Where leaders are
+    /// drawn, more than F hostile ones may come in a row.
+    fn led(&self, _value: &ValueOf<Self>, _parent: Option<&ValueOf<Self>>, _cert: &CertOf<Self>) -> Vec<PeerOf<Self>> {
+        Vec::new()
     }
 }

@@ -34,6 +34,8 @@
 //!
 //! Source: chapter 50, sections 6.1 and 6.2.
 
+mod counts;
+mod crashes;
 mod faults;
 mod invariants;
 pub mod istanbul;
@@ -42,17 +44,20 @@ mod lab;
 mod network;
 mod node;
 mod profiles;
+mod queue;
 mod random;
 mod replay;
 mod report;
 mod shrink;
 pub mod simplex;
 mod sweep;
+mod table;
 pub mod value;
 mod world;
 
 use std::sync::Arc;
 
+pub use crashes::{CrashSweep, crash_sweep};
 pub use faults::{Byzantine, Delays, Faults};
 pub use lab::{CertOf, Lab, MsgOf, PeerOf, ValueOf};
 pub use profiles::{PROFILES, Profile};
@@ -61,7 +66,8 @@ pub use replay::BadReplay;
 pub use report::{Metrics, Report, Violation};
 pub use shrink::shrink;
 pub use sweep::{Sweep, sweep};
-pub use world::Run;
+pub use table::{Enumeration, Orders, Seen, Twins, enumerate_twins, orders, sample_twins};
+pub use world::{CrashPoint, Run};
 
 /// Plays a run.
 pub fn run<L: Lab>(lab: &Arc<L>, run: Run) -> Report {

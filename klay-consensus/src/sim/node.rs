@@ -8,7 +8,7 @@ use std::{
 use core::time::Duration;
 
 use super::{
-    Byzantine, Faults, Lab, Stream,
+    Byzantine, CrashPoint, Faults, Lab, Stream,
     lab::{CertOf, MsgOf, ValueOf},
 };
 use crate::{
@@ -39,6 +39,9 @@ type Running<L> = (
     Effects<<L as Lab>::Model, MsgOf<L>, <<L as Lab>::Engine as Engine<<L as Lab>::Model>>::Record>,
 );
 
+/// A decided value and its proof.
+pub(super) type BlockOf<L> = (ValueOf<L>, CertOf<L>);
+
 pub(super) struct Node<L: Lab> {
     /// Which validator it is; twins share one.
     pub(super) key: usize,
@@ -53,8 +56,14 @@ pub(super) struct Node<L: Lab> {
     pub(super) life: u32,
     /// Dies after so many effects, keeps that of its disk, stays down that long.
     pub(super) doom: Option<(u32, Kept, Duration)>,
+    /// Dies there.
+    pub(super) crash_at: Option<CrashPoint>,
+    /// How much it has done in all its lives: effects, syncs, signatures.
+    done: u64,
+    /// The same when each height was applied.
+    pub(super) marks: Vec<u64>,
     /// What is applied; never lost.
-    pub(super) chain: Vec<(ValueOf<L>, CertOf<L>)>,
+    pub(super) chain: Vec<Arc<BlockOf<L>>>,
     /// Highest height decided, applied or not.
     pub(super) decided: Height,
     pub(super) applied_at: Time,
@@ -87,6 +96,9 @@ impl<L: Lab> Node<L> {
             older: None,
             life: 0,
             doom: None,
+            crash_at: None,
+            done: 0,
+            marks: Vec::new(),
             chain: Vec::new(),
             decided: Height::ZERO,
             applied_at: Time::ZERO,
@@ -155,7 +167,11 @@ impl<L: Lab> Node<L> {
     }
 
     /// Whether the node's time has come; counts one effect.
-    pub(super) const fn dies(&mut self) -> bool {
+    pub(super) fn dies(&mut self) -> bool {
+        self.done += 1;
+        if let Some(point) = self.crash_at.take_if(|point| point.after <= self.done) {
+            self.doom = Some((0, point.kept, point.downtime));
+        }
         match &mut self.doom {
             Some((0, _, _)) => true,
             Some((left, _, _)) => {
@@ -164,6 +180,12 @@ impl<L: Lab> Node<L> {
             }
             None => false,
         }
+    }
+
+    /// A height is applied.
+    pub(super) fn applies(&mut self, block: Arc<BlockOf<L>>) {
+        self.chain.push(block);
+        self.marks.push(self.done);
     }
 
     /// Dies while the log is being written: the bytes are on their way to the disk and not safe.
@@ -212,6 +234,9 @@ impl<L: Lab> Node<L> {
 
     /// What the node's clock shows.
     pub(super) fn local(&self, time: Time) -> Time {
+        if self.drift == 0 {
+            return Time::from_nanos(time.as_nanos().saturating_add(self.offset));
+        }
         let nanos = i128::from(time.as_nanos());
         let shown = nanos + i128::from(self.offset) + nanos * i128::from(self.drift) / 1_000_000;
         Time::from_nanos(u64::try_from(shown).unwrap_or(u64::MAX))
@@ -219,6 +244,9 @@ impl<L: Lab> Node<L> {
 
     /// When the node's clock first shows `local`.
     pub(super) fn global(&self, local: Time) -> Time {
+        if self.drift == 0 {
+            return Time::from_nanos(local.as_nanos().saturating_sub(self.offset));
+        }
         let nanos = (i128::from(local.as_nanos()) - i128::from(self.offset)) * 1_000_000;
         let nanos = nanos / (1_000_000 + i128::from(self.drift));
         let mut time = Time::from_nanos(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX));

@@ -2,7 +2,8 @@
 
 use core::{fmt::Write as _, time::Duration};
 
-use super::{Faults, Run};
+use super::{CrashPoint, Faults, Run};
+use crate::wal::Kept;
 
 /// Why a file is not a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,14 @@ impl Run {
         line("heights", &self.heights.to_string());
         line("patience", &self.patience.as_nanos().to_string());
         line("gated", &u8::from(self.gated).to_string());
+        if let Some(CrashPoint { node, after, kept, downtime }) = self.crash_at {
+            let kept = match kept {
+                Kept::Nothing => 0,
+                Kept::Part(thousandths) => thousandths.min(1000),
+                Kept::All => 1000,
+            };
+            line("crash_at", &format!("{node} {after} {kept} {}", downtime.as_nanos()));
+        }
         let (mut faults, mut none) = (self.faults.clone(), Faults::none());
         for ((name, setting), (_, usual)) in faults.settings().into_iter().zip(none.settings()) {
             if setting.text() != usual.text() {
@@ -63,6 +72,7 @@ impl Run {
             "heights" => self.heights = value.parse().ok()?,
             "patience" => self.patience = Duration::from_nanos(value.parse().ok()?),
             "gated" => self.gated = value == "1",
+            "crash_at" => self.crash_at = Some(crash_point(value)?),
             _ => {
                 let mut settings = self.faults.settings();
                 let Some((_, setting)) = settings.iter_mut().find(|(known, _)| *known == name) else {
@@ -75,9 +85,21 @@ impl Run {
     }
 }
 
+/// Reads `node after kept downtime`, what is kept in thousandths.
+fn crash_point(text: &str) -> Option<CrashPoint> {
+    let mut words = text.split(' ');
+    let (node, after) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let kept = match words.next()?.parse().ok()? {
+        0 => Kept::Nothing,
+        1000 => Kept::All,
+        part => Kept::Part(part),
+    };
+    Some(CrashPoint { node, after, kept, downtime: Duration::from_nanos(words.next()?.parse().ok()?) })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Faults, Run};
+    use super::{CrashPoint, Duration, Faults, Kept, Run};
 
     #[test]
     fn a_run_survives_being_written() {
@@ -87,6 +109,9 @@ mod tests {
             assert!(text.len() < 1024, "{text}");
             assert_eq!(Run::from_text(&text, |_, _| false), Ok(run));
         }
+        let point = CrashPoint { node: 2, after: 117, kept: Kept::Part(500), downtime: Duration::from_secs(1) };
+        let run = Run { crash_at: Some(point), ..Run::new(1, Faults::none()) };
+        assert_eq!(Run::from_text(&run.to_text(), |_, _| false), Ok(run));
     }
 
     #[test]

@@ -121,6 +121,10 @@ impl Lab for SimplexLab {
         })
     }
 
+    fn planned(&self, leaders: &[usize]) -> Option<Self> {
+        Some(Self { turns: self.turns.planned(leaders), ..self.clone() })
+    }
+
     fn genesis(&self) -> B256 {
         B256::ZERO
     }
@@ -255,10 +259,20 @@ impl Lab for SimplexLab {
         self.period
     }
 
-    /// At most F leaders in a row fail, each costs 3Δ and one to meet; then three delays. What was lost before is
+    /// The hostile leaders in a row fail, each costs 3Δ and one to meet; then three delays. What was lost before is
     /// repeated within 2Δ, and that may take two turns.
-    fn bound(&self) -> Option<Duration> {
-        let delta = self.delta.cap;
-        Some(delta.saturating_mul(4 * (self.turns.tolerated() + 1) + 3 + 4))
+    fn bound(&self, hostile: u32) -> Option<Duration> {
+        Some(self.delta.cap.saturating_mul(4 * (hostile + 1) + 3 + 4))
+    }
+
+    /// Views of the value's own epoch.
+    fn led(&self, value: &LabValue, parent: Option<&LabValue>, cert: &CommittedSeals) -> Vec<Address> {
+        let view = |value: &LabValue| proposed_in(value.header()).unwrap_or_default().get();
+        let number = |view: u64| view & 0xffff_ffff;
+        let epoch = (view(value) >> 32).saturating_mul(self.turns.epoch());
+        let before = parent.map(view).filter(|before| before >> 32 == view(value) >> 32).map_or(0, number);
+        // A view's leader is that of the round before its number.
+        self.turns
+            .led(Height::new(epoch.saturating_add(1)), before..number(view(value)).saturating_add(cert.round.get()))
     }
 }

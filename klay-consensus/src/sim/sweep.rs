@@ -37,6 +37,19 @@ impl Sweep {
         self.violations.values().sum()
     }
 
+    /// Adds what another sweep has shown.
+    pub fn merge(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        self.metrics.add(&other.metrics);
+        self.unfinished += other.unfinished;
+        for (counts, more) in [(&mut self.violations, other.violations), (&mut self.known, other.known)] {
+            for (invariant, count) in more {
+                *counts.entry(invariant).or_default() += count;
+            }
+        }
+        self.failing = self.failing.take().or(other.failing);
+    }
+
     fn add(&mut self, run: Run, report: &Report) {
         self.seeds += 1;
         self.metrics.add(&report.metrics);

@@ -1,6 +1,11 @@
 //! What the labs of this crate decide about, and who decides.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use core::{fmt, ops::Range};
 
 use alloy_primitives::{Address, B256, Bytes};
 use klay_core::{
@@ -16,16 +21,23 @@ use crate::{
         CommittedSeals, HeaderValue, Klaytn, WireValue,
         seal::{self, Authors, Seal},
     },
-    types::{Committee, Committees, Evidence, Height, Limits, NotYet, Round, Value, quorum},
+    types::{Committee, Committees, Evidence, Height, Limits, NotYet, Round, Value},
     valset::AddressSet,
 };
 
 /// A value of the lab: a header whose name is the hash of a few words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LabValue {
     header: Arc<Header>,
     id: B256,
     valid: bool,
+}
+
+impl fmt::Debug for LabValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Header { number, parent_hash, extra, .. } = &*self.header;
+        write!(f, "{:x} at {number} on {parent_hash:x}, {}, {extra:x}", self.id, self.valid)
+    }
 }
 
 impl LabValue {
@@ -98,8 +110,8 @@ impl WireValue for LabValue {
         put_u64(self.valid.into(), &mut content);
         put_bytes(&self.header.extra, &mut content);
         // A real value's name is the hash of its content; this one's is not, so damage has to show another way.
-        let sum = keccak256(&content);
-        put_bytes(&sum[..8], &mut content);
+        let sum = fingerprint(&content);
+        put_bytes(&sum.to_le_bytes(), &mut content);
         put_list_header(content.len(), out);
         out.extend_from_slice(&content);
     }
@@ -119,25 +131,75 @@ impl WireValue for LabValue {
     }
 }
 
-/// Validators that propose in turn or by lot, one of them left out in each stretch of heights if the set changes.
-#[derive(Debug, Clone)]
+/// Eight bytes that change with every bit of `bytes`.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let mix = |sum: u64, chunk: &[u8]| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        let sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        sum ^ sum >> 32
+    };
+    bytes.chunks(8).fold(bytes.len() as u64 | 1 << 63, mix)
+}
+
+/// Validators that propose in turn, by lot or by plan, one of them left out in each stretch of heights if the set changes.
+#[derive(Clone)]
 pub struct Turns {
     pub(super) validators: Vec<Address>,
     every: u64,
     lot: u64,
+    /// Who leads the first rounds of each height.
+    plan: Arc<[usize]>,
+    /// For each set of validators, its committee under each proposer. Engines ask for it with every message.
+    sittings: Arc<[Sitting]>,
+    /// Lots that were drawn: a tag of height and round, then the lot. What is written over is drawn again.
+    drawn: Arc<[AtomicU64]>,
+}
+
+/// Lots that are remembered.
+const DRAWN: u64 = 256;
+
+type Sitting = Vec<Arc<Committee<Address>>>;
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} validators, set {}, lot {}, plan {:?}", self.validators.len(), self.every, self.lot, self.plan)
+    }
 }
 
 impl Turns {
     /// `n` validators for ever.
     pub fn new(n: usize) -> Self {
         let addresses = (0..n as u64).map(|i| Address::from_word(keccak256(i.to_be_bytes())));
-        Self { validators: addresses.collect::<AddressSet>().into_vec(), every: 0, lot: 0 }
+        Self::of(addresses.collect::<AddressSet>().into_vec(), 0, 0, Arc::new([]))
+    }
+
+    fn of(validators: Vec<Address>, every: u64, lot: u64, plan: Arc<[usize]>) -> Self {
+        let sitting = |absent: Option<usize>| {
+            let present = validators.iter().enumerate().filter(|(i, _)| Some(*i) != absent);
+            let members: Vec<_> = present.map(|(_, address)| *address).collect();
+            members.iter().map(|proposer| Arc::new(Committee::new(members.clone(), *proposer))).collect::<Sitting>()
+        };
+        let sittings = if every == 0 {
+            vec![sitting(None)].into()
+        } else {
+            (0..validators.len()).map(Some).map(sitting).collect()
+        };
+        let drawn = (0..if lot == 0 { 0 } else { DRAWN }).map(|_| AtomicU64::new(u64::MAX)).collect();
+        Self { validators, every, lot, plan, sittings, drawn }
     }
 
     /// What a run wants of the set; none if it is as it is.
     pub fn tuned(&self, faults: &Faults) -> Option<Self> {
         let (every, lot) = (u64::from(faults.set_change), u64::from(faults.leaders));
-        ((every, lot) != (self.every, self.lot)).then(|| Self { every, lot, ..self.clone() })
+        ((every, lot) != (self.every, self.lot))
+            .then(|| Self::of(self.validators.clone(), every, lot, Arc::clone(&self.plan)))
+    }
+
+    /// The same validators, the first rounds of each height led as planned.
+    #[must_use]
+    pub(super) fn planned(&self, leaders: &[usize]) -> Self {
+        Self { plan: leaders.into(), ..self.clone() }
     }
 
     /// Heights with one set; all if it never changes.
@@ -147,12 +209,36 @@ impl Turns {
 
     /// Who votes at a height.
     pub fn members(&self, height: Height) -> Vec<Address> {
-        let Some(epoch) = height.get().saturating_sub(1).checked_div(self.every) else {
-            return self.validators.clone();
-        };
-        let absent = epoch.checked_rem(self.validators.len() as u64).unwrap_or_default() as usize;
-        let present = self.validators.iter().enumerate().filter(|(i, _)| *i != absent);
-        present.map(|(_, address)| *address).collect()
+        self.voters(height).to_vec()
+    }
+
+    fn voters(&self, height: Height) -> &[Address] {
+        self.sitting(height).first().map_or(&[], |committee| &committee.members)
+    }
+
+    fn sitting(&self, height: Height) -> &[Arc<Committee<Address>>] {
+        let epoch = height.get().saturating_sub(1).checked_div(self.every).unwrap_or_default();
+        let which = epoch.checked_rem(self.sittings.len() as u64).unwrap_or_default() as usize;
+        self.sittings.get(which).map_or(&[], |sitting| sitting)
+    }
+
+    /// Whose turn it is by lot, of so many.
+    fn draw(&self, height: Height, round: Round, many: u64) -> Option<u64> {
+        let (height, round) = (height.get(), round.get());
+        let place = self.drawn.get((height.wrapping_mul(37).wrapping_add(round) % DRAWN) as usize);
+        let tag = (height << 32 | round) << 8;
+        let fits = height < 1 << 20 && round < 1 << 32 && many < 1 << 8;
+        if let Some(known) = place.map(|place| place.load(Ordering::Relaxed)).filter(|known| *known & !0xff == tag)
+            && fits
+        {
+            return Some(known & 0xff);
+        }
+        let words = [self.lot, height, round].map(u64::to_be_bytes).concat();
+        let lot = u64::from_be_bytes(*keccak256(words).first_chunk()?).checked_rem(many)?;
+        if let Some(place) = place.filter(|_| fits) {
+            place.store(tag | lot, Ordering::Relaxed);
+        }
+        Some(lot)
     }
 
     /// Whether `cert` holds at least `needed(members)` distinct seals of members, and nothing else.
@@ -163,7 +249,7 @@ impl Turns {
         digest: B256,
         needed: fn(u32) -> u32,
     ) -> bool {
-        let members = self.members(value.height());
+        let members = self.voters(value.height());
         let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
         signers.sort_unstable();
         signers.dedup();
@@ -172,24 +258,26 @@ impl Turns {
         signers.len() == cert.seals.len() && signers.len() >= needed && signers.iter().all(known)
     }
 
-    /// Members that may fail.
-    pub(super) fn tolerated(&self) -> u32 {
-        quorum::tolerated(u32::try_from(self.validators.len()).unwrap_or(u32::MAX))
+    /// The leaders of some rounds of a height; of the last ones, if they are very many.
+    pub(super) fn led(&self, height: Height, rounds: Range<u64>) -> Vec<Address> {
+        let first = rounds.start.max(rounds.end.saturating_sub(1024));
+        (first..rounds.end).filter_map(|round| self.at(height, Round::new(round)).ok()).map(|c| c.proposer).collect()
     }
 }
 
 impl Committees<Klaytn<LabValue>> for Turns {
     fn at(&self, height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
-        let members = self.members(height);
-        let turn = if self.lot == 0 {
+        let sitting = self.sitting(height);
+        let planned = usize::try_from(round.get()).ok().and_then(|round| self.plan.get(round));
+        let turn = if let Some(leader) = planned {
+            *leader as u64
+        } else if self.lot == 0 {
             height.get().saturating_sub(1).saturating_add(round.get())
         } else {
-            let words = [self.lot, height.get(), round.get()].map(u64::to_be_bytes).concat();
-            u64::from_be_bytes(*keccak256(words).first_chunk().ok_or(NotYet(height))?)
+            self.draw(height, round, sitting.len() as u64).ok_or(NotYet(height))?
         };
-        let turn = turn.checked_rem(members.len() as u64).ok_or(NotYet(height))?;
-        let proposer = *members.get(turn as usize).ok_or(NotYet(height))?;
-        Ok(Arc::new(Committee::new(members, proposer)))
+        let turn = turn.checked_rem(sitting.len() as u64).ok_or(NotYet(height))?;
+        sitting.get(turn as usize).cloned().ok_or(NotYet(height))
     }
 }
 

@@ -107,7 +107,7 @@ impl<V: WireValue> Cx<'_, V> {
 }
 
 /// The votes of one view, the first one of each sender and kind.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tally {
     proposal: Option<SignedVote>,
     notarize: BTreeMap<Address, SignedVote>,
@@ -118,7 +118,7 @@ struct Tally {
 }
 
 /// What waits for a signature.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Unsigned<V> {
     /// The proposer's seal inside a value.
     Value { view: Slot, value: V, place: Place },
@@ -137,7 +137,7 @@ struct Candidate<V> {
 }
 
 /// The engine. See [its rules](crate::simplex).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Simplex<V: WireValue> {
     config: SimplexConfig<V>,
     floor: Floor<Klaytn<V>>,

@@ -14,7 +14,7 @@ pub(super) const ANCESTORS: usize = 32;
 const NULLIFICATIONS: usize = 256;
 
 /// A finalize vote whose signatures come one by one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Finalizing {
     vote: Vote,
     parts: Vec<(Ticket, B256, Option<Seal>)>,

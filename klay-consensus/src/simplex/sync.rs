@@ -11,7 +11,7 @@ use super::{
 use crate::types::TimerKind;
 
 /// What is missing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Lacking {
     /// Certificates of this view and later ones.
     from: Option<Slot>,

@@ -43,7 +43,7 @@ pub(super) enum Missing {
     Value(B256),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Tree<V> {
     /// The last applied value.
     pub(super) height: Height,

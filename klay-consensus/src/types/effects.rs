@@ -210,6 +210,13 @@ impl<M: Model, Msg, R> Effects<M, Msg, R> {
         self.list.drain(..)
     }
 
+    /// The same as a list of its own; `spare`, which is emptied, takes its place.
+    #[must_use]
+    pub fn take(&mut self, mut spare: Vec<Effect<M, Msg, R>>) -> Vec<Effect<M, Msg, R>> {
+        spare.clear();
+        core::mem::replace(&mut self.list, spare)
+    }
+
     /// What is collected so far.
     pub fn as_slice(&self) -> &[Effect<M, Msg, R>] {
         &self.list

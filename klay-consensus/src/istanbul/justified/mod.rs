@@ -111,7 +111,7 @@ struct Prepared<V> {
 }
 
 /// What waits for a signature.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Unsigned<V> {
     /// The proposer's seal inside a value.
     Value(V),
@@ -140,7 +140,7 @@ impl<V: WireValue> Cx<'_, V> {
 }
 
 /// The engine. See [its rules](crate::istanbul::justified).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Justified<V: WireValue> {
     config: JustifiedConfig<V>,
     floor: Floor<Klaytn<V>>,

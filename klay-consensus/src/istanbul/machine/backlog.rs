@@ -34,7 +34,7 @@ pub const fn backlog_priority(code: Code, view: View) -> i64 {
 type Key = (u64, u64, i64, u64);
 
 /// Per sender, the messages that come too early.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Backlog<V> {
     bounded: bool,
     arrivals: u64,

@@ -72,7 +72,7 @@ struct Lock {
 }
 
 /// Something that is handled after the event that caused it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Queued<V> {
     Own(Message<V>),
     Replay(Address, Message<V>),
@@ -119,7 +119,7 @@ impl<V: WireValue> Step<'_, V> {
 }
 
 /// The engine. See [`machine`](crate::istanbul::machine) for where its rules are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Istanbul<V: WireValue> {
     config: IstanbulConfig<V>,
     floor: Floor<Klaytn<V>>,

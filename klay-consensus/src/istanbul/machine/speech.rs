@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Messages that wait for a signature.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Speech<V> {
     /// Waiting for the committed seal inside.
     seals: BTreeMap<Ticket, (Body<V>, Statement)>,

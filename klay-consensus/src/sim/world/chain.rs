@@ -1,11 +1,16 @@
 //! The chain of each node: deciding, applying, importing, fetching.
 
+use std::sync::Arc;
+
 use core::time::Duration;
 
-use crate::types::{ApplyError, Height, Input, Value};
+use crate::types::{ApplyError, Height, Input, Value, quorum};
 
 use super::{Event, Lab, WORK, World};
-use crate::sim::lab::{CertOf, ValueOf};
+use crate::sim::{
+    lab::{CertOf, PeerOf, ValueOf},
+    node::BlockOf,
+};
 
 /// Least time between two questions for decided values.
 const FETCH: Duration = Duration::from_millis(400);
@@ -50,25 +55,26 @@ impl<L: Lab> World<L> {
             return self.feed(node, Input::Applied { id, result: Err(ApplyError::Storage) });
         }
         if fits {
-            self.extend(node, value.clone(), cert.clone(), "");
+            self.extend(node, Arc::new((value, cert)), "");
         }
         self.feed(node, Input::Applied { id, result: Ok(()) });
         if fits {
             self.move_head(node);
-            self.tell(node, &value, &cert);
+            self.announce(node);
         }
     }
 
-    fn extend(&mut self, node: usize, value: ValueOf<L>, cert: CertOf<L>, how: &str) {
+    fn extend(&mut self, node: usize, block: Arc<BlockOf<L>>, how: &str) {
+        let (value, cert) = &*block;
         if self.is_honest(node) {
             self.invariants.accept(self.now, node, value.height(), value.id(), how);
-            self.count_decision(node, &value, &cert);
+            self.count_decision(node, value, cert);
         }
         let id = value.id();
         let word = id.as_ref().first_chunk::<8>().map_or(0, |w| u64::from_le_bytes(*w));
         self.mix(&[value.height().get(), word]);
         self.nodes[node].applied_at = self.now;
-        self.nodes[node].chain.push((value, cert));
+        self.nodes[node].applies(block);
     }
 
     fn count_decision(&mut self, node: usize, value: &ValueOf<L>, cert: &CertOf<L>) {
@@ -76,7 +82,7 @@ impl<L: Lab> World<L> {
             return;
         }
         self.metrics.heights = value.height().get();
-        let parent = self.nodes[node].chain.last().map(|(parent, _)| parent);
+        let parent = self.nodes[node].chain.last().map(|block| &block.0);
         let round = self.lab.round(value, parent, cert);
         self.metrics.rounds += round;
         self.metrics.max_round = self.metrics.max_round.max(round);
@@ -84,12 +90,31 @@ impl<L: Lab> World<L> {
             let since = self.now.since(self.last_decision.max(self.calm));
             self.metrics.recovery.get_or_insert(since);
             self.metrics.longest_gap = self.metrics.longest_gap.max(since);
-            if let Some(bound) = self.lab.bound().filter(|bound| since > *bound) {
-                let what = format!("{since:?} without a decision where {bound:?} are promised, {}", self.standing());
-                self.violated("I10", node, what);
-            }
+            self.check_gap(node, since, value, cert);
         }
         self.last_decision = self.now;
+    }
+
+    /// I10: as many leaders in a row may fail as there are hostile nodes, or as the lot has put there.
+    fn check_gap(&mut self, node: usize, since: Duration, value: &ValueOf<L>, cert: &CertOf<L>) {
+        let tolerated = quorum::tolerated(self.lab.nodes() as u32);
+        if self.lab.bound(tolerated).is_none_or(|bound| since <= bound) {
+            return;
+        }
+        let parent = self.nodes[node].chain.last().map(|block| &block.0);
+        let led = self.lab.led(value, parent, cert);
+        let hostile = |peer: &PeerOf<L>| {
+            self.known_as.get(peer).and_then(|nodes| nodes[0]).is_some_and(|node| !self.is_honest(node))
+        };
+        let in_a_row = led.split(|peer| !hostile(peer)).map(<[_]>::len).max().unwrap_or_default();
+        let turns = tolerated.max(u32::try_from(in_a_row).unwrap_or(u32::MAX));
+        if let Some(bound) = self.lab.bound(turns).filter(|bound| since > *bound) {
+            let what = format!(
+                "{since:?} without a decision where {bound:?} are promised after {turns} hostile leaders, {}",
+                self.standing()
+            );
+            self.violated("I10", node, what);
+        }
     }
 
     fn move_head(&mut self, node: usize) {
@@ -97,24 +122,23 @@ impl<L: Lab> World<L> {
         self.feed(node, Input::Head { floor });
     }
 
-    pub(super) fn tell(&mut self, node: usize, value: &ValueOf<L>, cert: &CertOf<L>) {
+    /// Tells everybody of the last block.
+    pub(super) fn announce(&mut self, node: usize) {
+        let Some(block) = self.nodes[node].chain.last().cloned() else { return };
         for to in (0..self.nodes.len()).filter(|to| *to != node) {
-            for at in self.links.arrivals(self.now, node, to, value.size()).into_iter().flatten() {
-                let (value, cert) = (value.clone(), cert.clone());
-                self.schedule(at, Event::Block { to, from: node, value, cert });
+            for at in self.links.arrivals(self.now, node, to, block.0.size()).into_iter().flatten() {
+                self.schedule(at, Event::Block { to, from: node, block: Arc::clone(&block) });
             }
         }
     }
 
-    pub(super) fn announce(&mut self, node: usize) {
-        if let Some((value, cert)) = self.nodes[node].chain.last().cloned() {
-            self.tell(node, &value, &cert);
-        }
-    }
-
     /// A decided block from somebody else: what an importer accepts.
-    pub(super) fn block(&mut self, to: usize, from: usize, value: ValueOf<L>, cert: CertOf<L>) {
-        if self.nodes[to].engine.is_none() || !self.lab.accepts(&value, &cert) {
+    pub(super) fn block(&mut self, to: usize, from: usize, block: Arc<BlockOf<L>>) {
+        let (value, cert) = &*block;
+        // Nearly always it is one that is applied already.
+        let place = usize::try_from(value.height().get().saturating_sub(1)).unwrap_or(usize::MAX);
+        let known = self.nodes[to].chain.get(place).is_some_and(|own| own.0.id() == value.id());
+        if known || self.nodes[to].engine.is_none() || !self.lab.accepts(value, cert) {
             return;
         }
         let floor = self.floor(to);
@@ -129,7 +153,7 @@ impl<L: Lab> World<L> {
             }
         } else if value.height() == floor.next_height() {
             if value.parent() == floor.id {
-                self.extend(to, value, cert, IMPORTED);
+                self.extend(to, block, IMPORTED);
                 self.move_head(to);
             } else if self.is_honest(to) {
                 self.violated("I1", to, format!("{IMPORTED}a decided value on another parent"));
@@ -146,9 +170,9 @@ impl<L: Lab> World<L> {
         let first = usize::try_from(height.get().saturating_sub(1)).unwrap_or(usize::MAX);
         let blocks: Vec<_> = self.nodes[to].chain.iter().skip(first).take(16).cloned().collect();
         let Some(mut at) = self.links.arrivals(self.now, to, from, 0)[0] else { return };
-        for (value, cert) in blocks {
+        for block in blocks {
             at = at.after(Duration::from_nanos(1));
-            self.schedule(at, Event::Block { to: from, from: to, value, cert });
+            self.schedule(at, Event::Block { to: from, from: to, block });
         }
     }
 }

@@ -28,13 +28,13 @@ struct Rest<L: Lab> {
 impl<L: Lab> World<L> {
     /// One input, and whatever the gate answers to its effects.
     pub(super) fn feed(&mut self, node: usize, input: Feed<L>) {
-        let mut inputs = Inputs::<L>::from([input]);
-        while let Some(input) = inputs.pop_front() {
+        let (mut next, mut inputs) = (Some(input), Inputs::<L>::new());
+        while let Some(input) = next {
             let local = self.nodes[node].local(self.now);
             let Some((engine, fx)) = self.nodes[node].engine.as_mut() else { return };
             engine.step(local, input, fx);
             self.metrics.steps += 1;
-            let effects: Vec<_> = fx.drain().collect();
+            let mut effects = fx.take(core::mem::take(&mut self.spare));
             let status = engine.status();
             if self.is_honest(node) {
                 let lock = status.lock.map(|(round, _)| round.get());
@@ -46,15 +46,17 @@ impl<L: Lab> World<L> {
             let at = self.now.as_nanos();
             self.mix(&[at, node as u64, effects.len() as u64, status.round.get(), status.height.get()]);
             let mut rest = Rest { persisted: None, to_sign: Vec::new(), decided: None, held: Vec::new() };
-            for effect in effects {
+            for effect in effects.drain(..) {
                 if self.nodes[node].dies() {
                     return self.crash(node);
                 }
                 self.perform(node, effect, &mut rest);
             }
+            self.spare = effects;
             if !self.finish(node, rest, &mut inputs) {
                 return self.crash(node);
             }
+            next = inputs.pop_front();
         }
     }
 
@@ -98,7 +100,7 @@ impl<L: Lab> World<L> {
             Effect::Decide { value, cert, .. } => self.decide(node, value, cert),
             Effect::Evidence(evidence) => {
                 self.metrics.evidence += 1;
-                let offender = self.known_as.get(&evidence.offender).and_then(|nodes| nodes.first()).copied();
+                let offender = self.known_as.get(&evidence.offender).and_then(|nodes| nodes[0]);
                 if self.is_honest(node) {
                     let what = format!("{:?}", evidence.kind);
                     if offender.is_none_or(|offender| self.is_honest(offender)) {
@@ -109,8 +111,8 @@ impl<L: Lab> World<L> {
                     }
                 }
             }
-            Effect::Trace(rule, _) => *self.metrics.rules.entry(rule).or_default() += 1,
-            Effect::Rejected { why, .. } => *self.metrics.rejected.entry(why.rule).or_default() += 1,
+            Effect::Trace(rule, _) => self.rules.add(rule),
+            Effect::Rejected { why, .. } => self.rejected.add(why.rule),
             Effect::Prune { below } => rest.decided = rest.decided.max(below.prev()),
             Effect::Need(_) => {}
         }

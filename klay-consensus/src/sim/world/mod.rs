@@ -13,10 +13,12 @@ use core::time::Duration;
 
 use super::{
     Byzantine, Concern, Faults, Lab, Metrics, Report, Stream,
+    counts::Counts,
     invariants::Invariants,
     lab::{CertOf, MsgOf, PeerOf, ValueOf},
     network::Links,
-    node::Node,
+    node::{BlockOf, Node},
+    queue::Queue,
 };
 use crate::{
     types::{Effect, Engine, Floor, Height, Input, Model, Slot, Time, TimerId, Value, Verdict, View},
@@ -36,18 +38,33 @@ pub struct Run {
     pub patience: Duration,
     /// Whether honest nodes have gates at all. Off only to show what happens without.
     pub gated: bool,
+    /// One crash at a chosen place, beside those that are drawn.
+    pub crash_at: Option<CrashPoint>,
+}
+
+/// Where a node crashes, and what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// The node.
+    pub node: usize,
+    /// After so many things that it did: effects, syncs, signatures.
+    pub after: u64,
+    /// What its disk keeps of what was not synced.
+    pub kept: Kept,
+    /// How long it stays down.
+    pub downtime: Duration,
 }
 
 impl Run {
     /// A run of ten heights.
     pub const fn new(seed: u64, faults: Faults) -> Self {
-        Self { seed, heights: 10, faults, patience: Duration::from_secs(60), gated: true }
+        Self { seed, heights: 10, faults, patience: Duration::from_secs(60), gated: true, crash_at: None }
     }
 }
 
 enum Event<L: Lab> {
-    Message { to: usize, from: usize, msg: Arc<MsgOf<L>> },
-    Block { to: usize, from: usize, value: ValueOf<L>, cert: CertOf<L> },
+    Message { to: usize, from: usize, msg: Arc<MsgOf<L>>, checked: bool },
+    Block { to: usize, from: usize, block: Arc<BlockOf<L>> },
     Fetch { to: usize, from: usize, height: Height },
     Announce { node: usize, life: u32 },
     Timer { node: usize, life: u32, id: TimerId, set: u64 },
@@ -80,11 +97,10 @@ pub(super) struct World<L: Lab> {
     lab: Arc<L>,
     run: Run,
     now: Time,
-    events: BTreeMap<(Time, u64), Event<L>>,
-    next_event: u64,
+    events: Queue<Event<L>>,
     nodes: Vec<Node<L>>,
-    /// The nodes of each identity.
-    known_as: BTreeMap<PeerOf<L>, Vec<usize>>,
+    /// The nodes of each identity: one, or two twins.
+    known_as: BTreeMap<PeerOf<L>, [Option<usize>; 2]>,
     links: Links,
     adversary: Stream,
     application: Stream,
@@ -94,8 +110,14 @@ pub(super) struct World<L: Lab> {
     /// What hostile nodes that vote for anything have voted for.
     voted_for: BTreeSet<(usize, View, [u8; 32])>,
     made: BTreeMap<<L::Model as Model>::Id, Made>,
+    /// Room for the effects of the next step.
+    spare: Vec<EffectOf<L>>,
     invariants: Invariants<PeerOf<L>, <L::Model as Model>::Id>,
     metrics: Metrics,
+    /// Messages by kind, rules that fired, messages refused by rule.
+    messages: Counts,
+    rules: Counts,
+    rejected: Counts,
     last_decision: Time,
     /// When the last fault ended.
     calm: Time,
@@ -120,9 +142,10 @@ impl<L: Lab> World<L> {
         for twin in (0..n).filter(|i| byzantine(*i) == Some(Byzantine::Twin)) {
             nodes.push(Node::new(twin, Some(Byzantine::Twin), &run.faults, &mut clocks));
         }
-        let mut known_as = BTreeMap::<_, Vec<_>>::new();
+        let mut known_as = BTreeMap::<_, [Option<usize>; 2]>::new();
         for (index, node) in nodes.iter().enumerate() {
-            known_as.entry(lab.peer(node.key)).or_default().push(index);
+            let places = known_as.entry(lab.peer(node.key)).or_default();
+            places[usize::from(places[0].is_some())] = Some(index);
         }
         let mut world = Self {
             links: Links::new(seed, &run.faults, nodes.len()),
@@ -131,14 +154,17 @@ impl<L: Lab> World<L> {
             work: Stream::new(seed, Concern::Work),
             damage: Stream::new(seed, Concern::Damage),
             now: Time::ZERO,
-            events: BTreeMap::new(),
-            next_event: 0,
+            events: Queue::new(),
             known_as,
             overheard: Vec::new(),
             voted_for: BTreeSet::new(),
             made: BTreeMap::new(),
+            spare: Vec::new(),
             invariants: Invariants::new(lab.gate().exclusive_skip),
             metrics: Metrics::default(),
+            messages: Counts::default(),
+            rules: Counts::default(),
+            rejected: Counts::default(),
             last_decision: Time::ZERO,
             calm: Time::ZERO.after(run.faults.settles_at),
             digest: 0xcbf2_9ce4_8422_2325,
@@ -147,6 +173,11 @@ impl<L: Lab> World<L> {
             run,
         };
         world.plan_crashes();
+        if let Some(point) = world.run.crash_at
+            && let Some(node) = world.nodes.get_mut(point.node)
+        {
+            node.crash_at = Some(point);
+        }
         world.plan_jumps();
         for node in 0..world.nodes.len() {
             world.at(Duration::ZERO, Event::Restart { node });
@@ -183,9 +214,20 @@ impl<L: Lab> World<L> {
     }
 
     pub(super) fn play(mut self) -> Report {
+        self.drive();
+        self.report()
+    }
+
+    /// Plays the run; returns how much a node had done when it had applied each height.
+    pub(super) fn survey(mut self, node: usize) -> Vec<u64> {
+        self.drive();
+        self.nodes.swap_remove(node).marks
+    }
+
+    fn drive(&mut self) {
         let per_height = self.run.patience.saturating_mul(u32::try_from(self.run.heights).unwrap_or(u32::MAX));
         let limit = self.links.settles().after(per_height);
-        while let Some(((at, _), event)) = self.events.pop_first() {
+        while let Some((at, event)) = self.events.pop() {
             // Whatever was planned has to happen.
             if at > limit || self.settled() && self.finished() {
                 break;
@@ -193,6 +235,9 @@ impl<L: Lab> World<L> {
             self.now = at;
             self.handle(event);
         }
+    }
+
+    fn report(mut self) -> Report {
         let finished = self.finished();
         if !finished && self.invariants.violations.is_empty() {
             let what = format!("{} heights wanted, {}", self.run.heights, self.standing());
@@ -201,7 +246,10 @@ impl<L: Lab> World<L> {
         self.metrics.elapsed = self.now.since(Time::ZERO);
         self.metrics.heights = self.invariants.accepted_heights();
         self.metrics.syncs = self.nodes.iter().filter(|n| n.byzantine.is_none()).map(|n| n.disk.syncs()).sum();
-        let lab = Arc::clone(&self.lab);
+        self.metrics.messages = self.messages.into_map();
+        self.metrics.rules = self.rules.into_map();
+        self.metrics.rejected = self.rejected.into_map();
+        let lab = self.lab;
         let (known, violations) = self
             .invariants
             .violations
@@ -239,8 +287,7 @@ impl<L: Lab> World<L> {
     }
 
     fn schedule(&mut self, at: Time, event: Event<L>) {
-        self.events.insert((at, self.next_event), event);
-        self.next_event += 1;
+        self.events.push(at, event);
     }
 
     fn mix(&mut self, parts: &[u64]) {
@@ -255,11 +302,11 @@ impl<L: Lab> World<L> {
 
     fn handle(&mut self, event: Event<L>) {
         match event {
-            Event::Message { to, from, msg } => {
+            Event::Message { to, from, msg, checked } => {
                 self.hear(to, &msg);
                 let from = self.lab.peer(self.nodes[from].key);
                 let msg = Arc::unwrap_or_clone(msg);
-                self.feed(to, Input::Message { from, msg, checked: false });
+                self.feed(to, Input::Message { from, msg, checked });
             }
             Event::Timer { node, life, id, set } => {
                 if self.nodes[node].fires(life, id, set) {
@@ -282,7 +329,7 @@ impl<L: Lab> World<L> {
                     self.apply(node, value, cert);
                 }
             }
-            Event::Block { to, from, value, cert } => self.block(to, from, value, cert),
+            Event::Block { to, from, block } => self.block(to, from, block),
             Event::Fetch { to, from, height } => self.answer_fetch(to, from, height),
             Event::Announce { node, life } => {
                 if self.nodes[node].life == life && self.nodes[node].engine.is_some() {
@@ -305,7 +352,7 @@ impl<L: Lab> World<L> {
 
     fn floor(&self, node: usize) -> Floor<L::Model> {
         let tip = self.nodes[node].chain.last();
-        let (height, id) = tip.map_or((Height::ZERO, self.lab.genesis()), |(v, _)| (v.height(), v.id()));
+        let (height, id) = tip.map_or((Height::ZERO, self.lab.genesis()), |block| (block.0.height(), block.0.id()));
         let period = if tip.is_some() { self.lab.period() } else { Duration::ZERO };
         let begun = self.nodes[node].applied_at.after(period);
         Floor { height, id, next_at: self.nodes[node].local(begun) }
