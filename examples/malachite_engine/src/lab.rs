@@ -16,7 +16,7 @@ use klay_consensus::{
     },
     types::{
         Codec, Evidence, Height, Misbehaviour, Record as _, RecordKind, RoundHistory, Statement, Step, Timeouts as _,
-        TimerKind, Value as _, View, quorum,
+        TimerKind, Value as _, View,
     },
 };
 use klay_core::crypto::keccak256;
@@ -225,14 +225,13 @@ impl Lab for MalachiteLab {
         true
     }
 
-    /// At most F + 1 proposers take a round each, and two more pass until all meet.
-    fn bound(&self) -> Option<Duration> {
+    /// The hostile proposers and one more take a round each, and two more pass until all meet.
+    fn bound(&self, hostile: u32) -> Option<Duration> {
         let longest = |kind| {
             let late = klay_consensus::types::Round::new(u64::MAX);
             self.tempo.after(kind, late, &RoundHistory::default())
         };
         let round = longest(TimerKind::Proposal) + 2 * longest(TimerKind::Round);
-        let tolerated = quorum::tolerated(u32::try_from(self.nodes).unwrap_or(u32::MAX));
-        Some(round.saturating_mul(tolerated + 3) + Duration::from_secs(2))
+        Some(round.saturating_mul(hostile + 3) + Duration::from_secs(2))
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use core::fmt;
+
 use alloy_primitives::Address;
 
 use super::super::{Code, Message};
@@ -34,11 +36,18 @@ pub const fn backlog_priority(code: Code, view: View) -> i64 {
 type Key = (u64, u64, i64, u64);
 
 /// Per sender, the messages that come too early.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Backlog<V> {
     bounded: bool,
     arrivals: u64,
     senders: BTreeMap<Address, BTreeMap<Key, Message<V>>>,
+}
+
+/// What will come out, in its order; how it came in has no part in that.
+impl<V> fmt::Debug for Backlog<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.senders.values().flat_map(BTreeMap::values)).finish()
+    }
 }
 
 impl<V> Backlog<V> {

@@ -201,6 +201,7 @@ impl<V: WireValue> Engine<Klaytn<V>> for Istanbul<V> {
             while let Some((_, queued)) = self.queue.pop_front() {
                 self.run_queued(cx, queued);
             }
+            self.next_queued = QUEUE_TIMERS;
         }
     }
 

@@ -81,16 +81,15 @@ where
         }
         let mut next = Vec::new();
         let mut places = HashMap::new();
-        seen.orders = 0.0;
         for (state, ways) in mem::take(&mut level) {
             let followers = cache.followers(&state, wanted);
             if followers.is_empty() {
                 seen.ends += 1;
+                seen.orders += ways;
                 cache.check_end(&state, wanted);
             }
             seen.events += followers.len() as u64;
             for follower in followers {
-                seen.orders += ways;
                 let place = *places.entry(follower.print()).or_insert(next.len());
                 if place == next.len() {
                     next.push((follower, 0.0));
@@ -102,6 +101,7 @@ where
         seen.states += next.len() as u64;
         level = next;
     }
+    seen.orders += level.iter().map(|(_, ways)| ways).sum::<f64>();
     seen.seats = cache.count() as u64;
     seen.violations = mem::take(&mut cache.table.violations);
     seen
