@@ -130,7 +130,7 @@ where
         next
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(super) const fn count(&self) -> usize {
         self.states.len()
     }
 

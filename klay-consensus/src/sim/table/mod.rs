@@ -292,7 +292,7 @@ impl<L: Lab> Table<L> {
         }
     }
 
-    fn has_left(&self, seat: &Seat<L>) -> bool {
+    const fn has_left(&self, seat: &Seat<L>) -> bool {
         seat.tip.0.get() >= self.heights
     }
 
