@@ -108,12 +108,12 @@ impl Progress {
             seconds += took;
             let known = if sum.known > 0 { format!("; known: {}", sum.known) } else { String::new() };
             println!(
-                "| {} | {} | {} | {:.0} % | {:.4e} | {} | {:.1} M | {:.0} s | {:.1} s | {}{known} |",
+                "| {} | {} | {} | {:.0} % | {} | {} | {:.1} M | {:.0} s | {:.1} s | {}{known} |",
                 row.engine,
                 row.nodes,
                 row.suite,
                 100.0 * reached as f64 / row.units as f64,
-                sum.cases,
+                if sum.cases < 1e9 { format!("{:.0}", sum.cases) } else { format!("{:.3e}", sum.cases) },
                 sum.heights,
                 sum.steps as f64 / 1e6,
                 took,

@@ -65,7 +65,7 @@ impl Sweep {
     }
 }
 
-/// Plays `make(seed)` for all seeds on `threads` threads. `done` hears of every report, in any order.
+/// Plays `make(seed)` for all seeds on `threads` threads; on this one if that is one. `done` hears of every report, in any order.
 pub fn sweep<L: Lab>(
     lab: &Arc<L>,
     seeds: Range<u64>,
@@ -75,26 +75,31 @@ pub fn sweep<L: Lab>(
 ) -> Sweep {
     let next = AtomicU64::new(seeds.start);
     let all = Mutex::new(Sweep::default());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    let wanted = make(seed);
-                    let mut report = run(lab, wanted.clone());
-                    if seed.is_multiple_of(TWICE) && run(lab, wanted.clone()).digest != report.digest {
-                        let what = "the same run gave another digest".to_owned();
-                        let at = report.metrics.elapsed;
-                        report.violations.push(Violation { invariant: "I13", at, node: 0, what });
-                    }
-                    done(&wanted, &report);
-                    all.lock().unwrap_or_else(PoisonError::into_inner).add(wanted, &report);
-                }
-            });
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let wanted = make(seed);
+            let mut report = run(lab, wanted.clone());
+            if seed.is_multiple_of(TWICE) && run(lab, wanted.clone()).digest != report.digest {
+                let what = "the same run gave another digest".to_owned();
+                let at = report.metrics.elapsed;
+                report.violations.push(Violation { invariant: "I13", at, node: 0, what });
+            }
+            done(&wanted, &report);
+            all.lock().unwrap_or_else(PoisonError::into_inner).add(wanted, &report);
         }
-    });
+    };
+    if threads < 2 {
+        work();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+    }
     all.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
