@@ -124,12 +124,17 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
         self.locks[node] = Some((height, round));
     }
 
-    /// I7: what was committed to before a crash is locked after it. A vote for nothing commits to nothing.
-    pub(super) fn remembers(&mut self, at: Time, node: usize, height: Height, lock: Option<u64>) {
+    /// I7: what was committed to before a crash is locked after it: in that round or a later one, or the value itself
+    /// since an earlier one, for a locked value is committed to again without being locked again (VT-5). A vote for
+    /// nothing commits to nothing.
+    pub(super) fn remembers(&mut self, at: Time, node: usize, height: Height, lock: Option<(u64, [u8; 32])>) {
         let Some(said) = self.by_node.get(&node) else { return };
-        let commits = said.iter().filter(|s| s.step == Step::Vote2 && s.id.is_some() && s.view.slot == height.slot());
-        if let Some(round) = commits.map(|s| s.view.round.get()).max().filter(|round| lock < Some(*round)) {
-            self.violated("I7", at, node, format!("committed in round {round}, after a restart locked in {lock:?}"));
+        let of_height = said.iter().filter(|s| s.step == Step::Vote2 && s.view.slot == height.slot());
+        let commits = of_height.filter_map(|s| Some((s.view.round.get(), s.id?)));
+        let Some((round, id)) = commits.max() else { return };
+        if lock.is_none_or(|(locked, value)| locked < round && value != id) {
+            let locked = lock.map(|(locked, _)| locked);
+            self.violated("I7", at, node, format!("committed in round {round}, after a restart locked in {locked:?}"));
         }
     }
 

@@ -378,7 +378,8 @@ impl<L: Lab> World<L> {
                 self.calm = self.calm.max(self.now);
                 if gated && lab.locks() && self.run.faults.apply_failures == 0 {
                     let status = self.nodes[node].engine.as_ref().map(|(engine, _)| engine.status());
-                    let lock = status.and_then(|s| s.lock).map(|(round, _)| round.get());
+                    let lock = status.and_then(|s| s.lock);
+                    let lock = lock.and_then(|(round, id)| Some((round.get(), *id.as_ref().first_chunk()?)));
                     self.invariants.remembers(self.now, node, height, lock);
                 }
                 self.at(ANNOUNCE, Event::Announce { node, life });
