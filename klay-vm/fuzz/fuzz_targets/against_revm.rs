@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../tests/differential/mod.rs"]
+#[path = "../../tests/it/differential/mod.rs"]
 mod differential;
 
 use libfuzzer_sys::fuzz_target;

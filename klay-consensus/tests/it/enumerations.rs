@@ -1,0 +1,76 @@
+//! What can be tried without drawing is tried: orders of arrival, twins, crashes at each place.
+//!
+//! The sizes are those of one change in chapter 50, section 6.3; `--example nightly` plays the larger ones.
+
+use std::{fmt::Debug, sync::Arc};
+
+use klay_consensus::{
+    istanbul::Compat,
+    sim::{
+        CrashSweep, Lab, Orders, Twins, crash_sweep, istanbul::IstanbulLab, justified::JustifiedLab, orders,
+        sample_twins, simplex::SimplexLab,
+    },
+};
+
+fn istanbul() -> IstanbulLab {
+    IstanbulLab::new(4, Compat::default())
+}
+
+fn orders_hold<L: Lab + Clone>(lab: &L)
+where
+    L::Engine: Clone + Debug,
+{
+    for wanted in [Orders { depth: 12, ..Orders::one_round() }, Orders::two_rounds(6)] {
+        let seen = orders(lab, wanted);
+        assert!(seen.violations.is_empty() && !seen.stopped, "{wanted:?}: {seen:?}");
+        assert_eq!(seen.depth, wanted.depth, "{seen:?}");
+        println!("{:.0} orders, {} states, {} states of a node", seen.orders, seen.states, seen.seats);
+    }
+}
+
+#[test]
+fn twelve_messages_may_come_in_any_order() {
+    orders_hold(&istanbul());
+    orders_hold(&JustifiedLab::new(4));
+    orders_hold(&SimplexLab::new(4));
+}
+
+fn twins_hold<L: Lab + Clone>(lab: &L) -> u64 {
+    let heights = if lab.pipelined() { 4 } else { 1 };
+    let seen = sample_twins(lab, Twins { twins: 1, rounds: 4, heights }, 0..5000);
+    assert!(seen.violations.is_empty(), "{:?}", seen.violations);
+    seen.stuck
+}
+
+#[test]
+fn twins_under_any_leaders_and_partitions_decide_one_value() {
+    assert_eq!(twins_hold(&JustifiedLab::new(4)), 0);
+    assert_eq!(twins_hold(&SimplexLab::new(4)), 0);
+    println!("{} of 5000 scenarios stop for ever on the reference's locks", twins_hold(&istanbul()));
+}
+
+fn crashes_are_survived<L: Lab>(lab: L) {
+    let lab = Arc::new(lab);
+    // Leaders take turns: what one node does in twenty heights, each of them does.
+    let crashes = CrashSweep::survey(&lab, 0, 20);
+    assert!(crashes.runs() > 1000, "{}", crashes.runs());
+    let seen = crash_sweep(&lab, &crashes, 0..crashes.runs(), 2);
+    assert_eq!((seen.seeds, seen.unfinished), (crashes.runs(), 0));
+    assert_eq!(seen.metrics.restarts, seen.seeds, "each run has its crash");
+    assert!(seen.violations.is_empty() && seen.known.is_empty(), "{:?} {:?}", seen.violations, seen.failing);
+}
+
+#[test]
+fn a_crash_after_anything_that_istanbul_does_is_survived() {
+    crashes_are_survived(istanbul());
+}
+
+#[test]
+fn a_crash_after_anything_that_justified_istanbul_does_is_survived() {
+    crashes_are_survived(JustifiedLab::new(4));
+}
+
+#[test]
+fn a_crash_after_anything_that_simplex_does_is_survived() {
+    crashes_are_survived(SimplexLab::new(4));
+}

@@ -1,0 +1,244 @@
+//! A proposal after round 0 is accepted only with proof that it may be made.
+
+use std::sync::Arc;
+
+use crate::common::{Chain, Key, TestBlock, signer};
+use alloy_primitives::{Address, B256, Bytes};
+use klay_consensus::{
+    istanbul::{
+        HeaderValue,
+        justified::{
+            Claim, Justified, JustifiedConfig, JustifiedMessage, JustifiedRecord, Kind, SignedVote, Vote, seal_digest,
+        },
+        seal,
+    },
+    types::{
+        Committee, Committees, Domain, Effect, Effects, Engine, Floor, Height, Input, Limits, NotYet, Round, Slot,
+        Time, Value, Verdict, View,
+    },
+};
+use proptest::prelude::*;
+
+#[derive(Debug)]
+struct Four;
+
+impl Committees<Chain> for Four {
+    fn at(&self, _height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
+        let members: Vec<_> = (1..=4).map(|i| Key::new(i).address()).collect();
+        let proposer = members[round.get() as usize % 4];
+        Ok(Arc::new(Committee::new(members, proposer)))
+    }
+}
+
+const fn domain() -> B256 {
+    B256::repeat_byte(0xd0)
+}
+
+fn sign(key: u64, digest: B256) -> Bytes {
+    let sig = klay_consensus::types::Signer::<Chain>::sign(&signer(key), Domain::Message, digest.0).unwrap();
+    Bytes::copy_from_slice(&sig)
+}
+
+fn vote(key: u64, kind: Kind, round: u64, digest: B256, prepared: Option<Claim>) -> SignedVote {
+    let view = View::new(Slot::new(1), Round::new(round));
+    let seal = if kind == Kind::Commit { sign(key, seal_digest(digest, view.round)) } else { Bytes::new() };
+    let vote = Vote { kind, view, digest, prepared };
+    let mut signed = SignedVote { vote, from: Key::new(key).address(), signature: Bytes::new(), seal };
+    signed.signature = sign(key, signed.signing_digest(domain()));
+    signed
+}
+
+fn block(content: u8) -> TestBlock {
+    let block = TestBlock::new(1, B256::ZERO, content, seal::new_extra(b"", vec![]));
+    let digest = seal::proposer_digest(&block.header);
+    let sealed = seal::with_seal(&block.header.extra, &sign(1, digest)[..].try_into().unwrap()).unwrap();
+    block.with_extra(sealed)
+}
+
+/// Proposal of key 2 in round 1.
+fn proposal(
+    value: &TestBlock,
+    round_changes: Vec<SignedVote>,
+    prepares: Vec<SignedVote>,
+) -> JustifiedMessage<TestBlock> {
+    let signed = vote(2, Kind::Proposal, 1, value.id(), None);
+    JustifiedMessage { signed, value: Some(value.clone()), round_changes, prepares }
+}
+
+fn asks(prepared: [Option<Claim>; 3]) -> Vec<SignedVote> {
+    (2..=4).zip(prepared).map(|(key, claim)| vote(key, Kind::RoundChange, 1, B256::ZERO, claim)).collect()
+}
+
+fn prepares(value: &TestBlock, keys: &[u64]) -> Vec<SignedVote> {
+    keys.iter().map(|key| vote(*key, Kind::Prepare, 0, value.id(), None)).collect()
+}
+
+struct Bench {
+    engine: Justified<TestBlock>,
+    fx: Effects<Chain, JustifiedMessage<TestBlock>, JustifiedRecord>,
+}
+
+impl Bench {
+    /// Key 3, a validator that does not propose in the first rounds.
+    fn new() -> Self {
+        let config = JustifiedConfig::new(Key::new(3).address(), Arc::new(Four), domain());
+        let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
+        let engine = Justified::open(config, floor, vec![]).unwrap();
+        let mut bench = Self { engine, fx: Effects::new(Default::default()) };
+        bench.step(Input::Start);
+        bench
+    }
+
+    /// The rule that refused the message, if one did.
+    fn step(&mut self, input: Input<Chain, JustifiedMessage<TestBlock>>) -> Option<&'static str> {
+        let mut inputs = vec![input];
+        let mut refused = None;
+        while let Some(input) = inputs.pop() {
+            self.engine.step(Time::ZERO, input, &mut self.fx);
+            for effect in self.fx.drain().collect::<Vec<_>>() {
+                match effect {
+                    Effect::Sign { ticket, digest, .. } => {
+                        let sig = sign(3, digest.into())[..].try_into().unwrap();
+                        inputs.push(Input::Signed { ticket, result: Ok(sig) });
+                    }
+                    Effect::Check { slot, value } => {
+                        inputs.push(Input::Verdict { slot, id: value.id(), verdict: Verdict::Valid });
+                    }
+                    Effect::Rejected { why, .. } => refused = Some(why.rule),
+                    _ => {}
+                }
+            }
+        }
+        refused
+    }
+
+    fn receive(&mut self, msg: JustifiedMessage<TestBlock>) -> Option<&'static str> {
+        self.step(Input::Message { from: msg.signed.from, msg, checked: false })
+    }
+}
+
+#[test]
+fn a_quorum_without_claims_leaves_the_proposer_free() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.receive(proposal(&block(7), asks([None; 3]), vec![])), None);
+    assert_eq!(bench.engine.status().state, "proposed");
+    assert_eq!(bench.engine.status().round, Round::new(1));
+}
+
+#[test]
+fn the_highest_claim_binds_the_proposer() {
+    let (old, other) = (block(1), block(2));
+    let claim = Some((Round::ZERO, old.id()));
+    let proof = prepares(&old, &[1, 2, 4]);
+    let refused = Some("JU-5");
+    assert_eq!(Bench::new().receive(proposal(&other, asks([claim, None, None]), proof.clone())), refused);
+    assert_eq!(Bench::new().receive(proposal(&old, asks([claim, None, None]), vec![])), refused, "claim without proof");
+    assert_eq!(
+        Bench::new().receive(proposal(&old, asks([claim, None, None]), prepares(&old, &[1, 2, 2]))),
+        refused,
+        "one voter twice"
+    );
+    assert_eq!(
+        Bench::new().receive(proposal(&old, asks([claim, None, None]), prepares(&other, &[1, 2, 4]))),
+        refused,
+        "prepares for something else"
+    );
+    assert_eq!(Bench::new().receive(proposal(&old, asks([claim, None, None]), proof)), None);
+}
+
+#[test]
+fn requests_must_be_a_quorum_of_distinct_members_for_that_round() {
+    let value = block(1);
+    let refused = Some("JU-5");
+    let good = asks([None; 3]);
+    assert_eq!(Bench::new().receive(proposal(&value, good[..2].to_vec(), vec![])), refused, "too few");
+    let twice = vec![good[0].clone(), good[1].clone(), good[1].clone()];
+    assert_eq!(Bench::new().receive(proposal(&value, twice, vec![])), refused, "one twice");
+    let mut stranger = good.clone();
+    stranger[2] = vote(9, Kind::RoundChange, 1, B256::ZERO, None);
+    assert_eq!(Bench::new().receive(proposal(&value, stranger, vec![])), refused, "a stranger");
+    let mut other_round = good.clone();
+    other_round[2] = vote(4, Kind::RoundChange, 2, B256::ZERO, None);
+    assert_eq!(Bench::new().receive(proposal(&value, other_round, vec![])), refused, "another round");
+    let mut forged = good;
+    forged[2].from = Key::new(1).address();
+    assert_eq!(Bench::new().receive(proposal(&value, forged, vec![])), refused, "forged");
+    assert_eq!(Bench::new().receive(proposal(&value, vec![], vec![])), refused, "none");
+}
+
+#[test]
+fn claims_in_requests_are_checked_before_they_count() {
+    let old = block(1);
+    let signed = vote(4, Kind::RoundChange, 1, B256::ZERO, Some((Round::ZERO, old.id())));
+    let mut request = JustifiedMessage { signed, value: Some(old.clone()), round_changes: vec![], prepares: vec![] };
+    assert_eq!(Bench::new().receive(request.clone()), Some("JU-2"));
+    request.prepares = prepares(&old, &[1, 2, 4]);
+    assert_eq!(Bench::new().receive(request), None);
+}
+
+#[test]
+fn a_signature_of_another_chain_does_not_count() {
+    let mut message = JustifiedMessage::plain(vote(4, Kind::Prepare, 0, B256::ZERO, None));
+    message.signed.signature = sign(4, message.signed.signing_digest(B256::ZERO));
+    assert_eq!(Bench::new().receive(message), Some("JE-2"));
+}
+
+#[test]
+fn a_quorum_of_commits_decides_even_in_a_round_that_was_left() {
+    let value = block(1);
+    let mut bench = Bench::new();
+    let first = vote(1, Kind::Proposal, 0, value.id(), None);
+    bench.receive(JustifiedMessage { value: Some(value.clone()), ..JustifiedMessage::plain(first) });
+    // The proposer of round 1 moves everybody on.
+    bench.receive(proposal(&block(9), asks([None; 3]), vec![]));
+    assert_eq!(bench.engine.status().round, Round::new(1));
+    for key in [1, 2, 4] {
+        bench.receive(JustifiedMessage::plain(vote(key, Kind::Commit, 0, value.id(), None)));
+    }
+    assert_eq!(bench.engine.status().state, "decided");
+    assert_eq!(bench.engine.status().proposal, Some(value.id()));
+}
+
+fn any_vote() -> impl Strategy<Value = SignedVote> {
+    let kind = prop_oneof![Just(Kind::Proposal), Just(Kind::Prepare), Just(Kind::Commit), Just(Kind::RoundChange)];
+    let bytes = proptest::collection::vec(any::<u8>(), 0..70);
+    let claim = proptest::option::of((any::<u64>(), any::<[u8; 32]>()));
+    (kind, any::<[u64; 2]>(), any::<[u8; 32]>(), claim, any::<[u8; 20]>(), bytes).prop_map(
+        |(kind, [slot, round], digest, claim, from, bytes)| SignedVote {
+            vote: Vote {
+                kind,
+                view: View::new(Slot::new(slot), Round::new(round)),
+                digest: digest.into(),
+                prepared: claim.map(|(round, digest)| (Round::new(round), digest.into())),
+            },
+            from: from.into(),
+            signature: bytes.clone().into(),
+            seal: bytes.into(),
+        },
+    )
+}
+
+fn any_message() -> impl Strategy<Value = JustifiedMessage<TestBlock>> {
+    let votes = || proptest::collection::vec(any_vote(), 0..4);
+    (any_vote(), any::<bool>(), votes(), votes()).prop_map(|(signed, value, round_changes, prepares)| {
+        JustifiedMessage { signed, value: value.then(|| block(1)), round_changes, prepares }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_decodes_to_itself(message in any_message(), at in any::<prop::sample::Index>()) {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        let decoded = JustifiedMessage::<TestBlock>::decode(&bytes, Limits::default()).unwrap();
+        prop_assert_eq!(&decoded, &message);
+        let cut = at.index(bytes.len());
+        prop_assert!(JustifiedMessage::<TestBlock>::decode(&bytes[..cut], Limits::default()).is_err());
+        bytes.push(0);
+        prop_assert!(JustifiedMessage::<TestBlock>::decode(&bytes, Limits::default()).is_err());
+        let none = Limits { entries: 0, ..Limits::default() };
+        bytes.pop();
+        let refused = JustifiedMessage::<TestBlock>::decode(&bytes, none).is_err();
+        prop_assert_eq!(refused, !message.round_changes.is_empty() || !message.prepares.is_empty());
+    }
+}

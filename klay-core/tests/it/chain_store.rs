@@ -1,0 +1,258 @@
+//! Blocks in a store: appended, found again, taken back, reopened.
+
+use klay_core::{
+    B256, keccak256,
+    storage::{
+        Batch, BlockPointer, ChainStore, KeyValue, Memory, NewBlock, StorageError, Table, TxLocation, Visit,
+        chain::{put_chain_config, put_code, put_persisted_state},
+    },
+    trie::Trie,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+fn block_hash(number: u64, fork: u8) -> B256 {
+    keccak256([&number.to_be_bytes()[..], &[fork]].concat())
+}
+
+/// Spread like a hash and cheaper: the tests make hundreds of thousands.
+fn tx_hash(number: u64, index: u32) -> B256 {
+    let mut state = number << 32 | u64::from(index);
+    let mut hash = B256::ZERO;
+    for word in hash.0.as_chunks_mut::<8>().0 {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        *word = (mixed ^ mixed >> 31).to_be_bytes();
+    }
+    hash
+}
+
+fn sender_hash(number: u64, index: u32) -> B256 {
+    if index.is_multiple_of(3) { tx_hash(number | 1 << 30, index) } else { tx_hash(number, index) }
+}
+
+fn append(chain: &ChainStore, number: u64, txs: u32) {
+    let tx_hashes: Vec<_> = (0..txs).map(|index| tx_hash(number, index)).collect();
+    let sender_tx_hashes: Vec<_> = (0..txs).map(|index| sender_hash(number, index)).collect();
+    let block = NewBlock {
+        number,
+        hash: block_hash(number, 0),
+        header: vec![1, number as u8],
+        body: vec![2, number as u8],
+        receipts: vec![3, number as u8],
+        tx_hashes: &tx_hashes,
+        sender_tx_hashes: &sender_tx_hashes,
+    };
+    chain.append(block, Batch::default()).unwrap();
+}
+
+const fn at(number: u64, index: u32) -> Option<TxLocation> {
+    Some(TxLocation { number, index })
+}
+
+#[test]
+fn a_block_is_found_by_number_by_hash_and_by_its_transactions() {
+    let store: Arc<dyn KeyValue> = Arc::new(Memory::new());
+    let chain = ChainStore::open(Arc::clone(&store)).unwrap();
+    assert_eq!(chain.head(), None);
+    (0..4).for_each(|number| append(&chain, number, number as u32 * 2));
+    for chain in [chain, ChainStore::open(store).unwrap()] {
+        assert_eq!(chain.head(), Some(BlockPointer { number: 3, hash: block_hash(3, 0) }));
+        for number in 0..4 {
+            assert_eq!(chain.hash(number).unwrap(), Some(block_hash(number, 0)));
+            assert_eq!(chain.number(&block_hash(number, 0)).unwrap(), Some(number));
+            assert_eq!(chain.header_bytes(number).unwrap(), Some(vec![1, number as u8]));
+            assert_eq!(chain.body_bytes(number).unwrap(), Some(vec![2, number as u8]));
+            assert_eq!(chain.receipts_bytes(number).unwrap(), Some(vec![3, number as u8]));
+            let hashes: Vec<_> = (0..number as u32 * 2).map(|index| tx_hash(number, index)).collect();
+            assert_eq!(chain.tx_hashes(number).unwrap(), hashes);
+            for index in 0..number as u32 * 2 {
+                assert_eq!(chain.tx_location(&tx_hash(number, index)).unwrap(), at(number, index));
+                assert_eq!(chain.sender_tx_location(&sender_hash(number, index)).unwrap(), at(number, index));
+            }
+        }
+        assert_eq!(chain.tx_location(&sender_hash(2, 0)).unwrap(), None, "a sender hash is not a hash");
+        assert_eq!(chain.sender_tx_location(&tx_hash(2, 0)).unwrap(), None, "nor the other way round");
+        assert_eq!(chain.tx_location(&B256::ZERO).unwrap(), None);
+        assert_eq!(chain.hash(4).unwrap(), None);
+    }
+}
+
+#[test]
+fn only_the_next_block_is_appended() {
+    let chain = ChainStore::open(Arc::new(Memory::new())).unwrap();
+    let block = |number| NewBlock { number, ..NewBlock::default() };
+    let error = chain.append(block(1), Batch::default()).unwrap_err();
+    assert!(matches!(error, StorageError::NotNext { expected: 0, got: 1 }), "{error}");
+    chain.append(block(0), Batch::default()).unwrap();
+    let error = chain.append(block(0), Batch::default()).unwrap_err();
+    assert!(matches!(error, StorageError::NotNext { expected: 1, got: 0 }), "{error}");
+}
+
+#[test]
+fn pointers_code_and_config_are_written_by_batch() {
+    let chain = ChainStore::open(Arc::new(Memory::new())).unwrap();
+    let mut batch = Batch::default();
+    put_code(&mut batch, B256::repeat_byte(1), [0x60]);
+    put_chain_config(&mut batch, *b"{}");
+    put_persisted_state(&mut batch, 7, B256::repeat_byte(2));
+    chain.append(NewBlock::default(), batch).unwrap();
+    assert_eq!(chain.code(&B256::repeat_byte(1)).unwrap(), Some(vec![0x60]));
+    assert_eq!(chain.chain_config().unwrap(), Some(b"{}".to_vec()));
+    assert_eq!(chain.persisted_state().unwrap(), Some(BlockPointer { number: 7, hash: B256::repeat_byte(2) }));
+}
+
+#[test]
+fn a_state_is_written_in_parts_and_then_pointed_to() {
+    let store: Arc<dyn KeyValue> = Arc::new(Memory::new());
+    let chain = ChainStore::open(Arc::clone(&store)).unwrap();
+    let mut content: Vec<_> = (0..3_000u32).map(|n| (keccak256(n.to_be_bytes()), Some(n.to_be_bytes()))).collect();
+    content.sort_unstable();
+    let trie = Trie::new().update(&store, &content).unwrap();
+    let mut nodes = Batch::default();
+    let commit = trie.commit(&mut nodes);
+    assert!(commit.len() > 3_000);
+    chain.persist_state(5, trie.root(), nodes).unwrap();
+    commit.confirm();
+    let state = ChainStore::open(Arc::clone(&store)).unwrap().persisted_state().unwrap().unwrap();
+    assert_eq!(state, BlockPointer { number: 5, hash: trie.root() });
+    assert_eq!(Trie::at(state.hash).iter(&store, B256::ZERO).count(), 3_000);
+}
+
+#[test]
+fn another_format_is_refused() {
+    let store = Memory::new();
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, *b"format", 9u64.to_be_bytes());
+    store.write(batch).unwrap();
+    let error = ChainStore::open(Arc::new(store)).unwrap_err();
+    assert!(matches!(error, StorageError::Format { expected: 1, got: 9 }), "{error}");
+    assert!(!error.is_transient());
+}
+
+#[test]
+fn values_of_the_wrong_length_are_named() {
+    for (table, key, what) in [(Table::Meta, &b"head"[..], "head"), (Table::Meta, b"tx-index", "tx index head")] {
+        let store = Memory::new();
+        let mut batch = Batch::default();
+        batch.put(table, key, [1, 2, 3]);
+        store.write(batch).unwrap();
+        let error = ChainStore::open(Arc::new(store)).unwrap_err();
+        assert!(matches!(error, StorageError::Corrupt { what: found, .. } if found == what), "{error}");
+    }
+}
+
+/// The index in memory is flushed to buckets, buckets are handed down, and every transaction stays findable throughout.
+#[test]
+fn transactions_are_found_across_flushes_levels_and_restarts() {
+    let store: Arc<dyn KeyValue> = Arc::new(Memory::new());
+    let mut chain = ChainStore::open(Arc::clone(&store)).unwrap();
+    const PER_BLOCK: u32 = 9_000;
+    for number in 0..70u64 {
+        append(&chain, number, PER_BLOCK);
+        if number % 10 == 9 {
+            chain = ChainStore::open(Arc::clone(&store)).unwrap();
+        }
+        for known in [0, number / 2, number] {
+            let index = (known as u32 * 7919) % PER_BLOCK;
+            assert_eq!(chain.tx_location(&tx_hash(known, index)).unwrap(), at(known, index));
+            let index = index / 3 * 3;
+            assert_eq!(chain.sender_tx_location(&sender_hash(known, index)).unwrap(), at(known, index));
+        }
+    }
+    let mut levels = [0usize; 8];
+    let mut largest = 0;
+    store
+        .scan(Table::TxIndex, &[], &mut |key, value| {
+            levels[usize::from(key[0])] += value.len() / 16;
+            largest = largest.max(value.len());
+            core::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(levels[1] > 0, "nothing was handed down: {levels:?}");
+    assert!(largest < 64 << 10, "a value of {largest} bytes");
+    for number in 0..70 {
+        for index in (0..PER_BLOCK).step_by(997) {
+            assert_eq!(chain.tx_location(&tx_hash(number, index)).unwrap(), at(number, index));
+        }
+    }
+}
+
+#[test]
+fn blocks_that_were_taken_back_are_gone_and_their_places_are_free() {
+    let store: Arc<dyn KeyValue> = Arc::new(Memory::new());
+    let chain = ChainStore::open(Arc::clone(&store)).unwrap();
+    (0..8).for_each(|number| append(&chain, number, 9_000));
+    let mut batch = Batch::default();
+    put_persisted_state(&mut batch, 6, B256::ZERO);
+    store.write(batch).unwrap();
+
+    chain.rewind(9).unwrap();
+    assert_eq!(chain.head().unwrap().number, 7);
+    chain.rewind(1).unwrap();
+    for chain in [&chain, &ChainStore::open(Arc::clone(&store)).unwrap()] {
+        assert_eq!(chain.head(), Some(BlockPointer { number: 1, hash: block_hash(1, 0) }));
+        assert_eq!(chain.persisted_state().unwrap(), None);
+        assert_eq!(chain.number(&block_hash(2, 0)).unwrap(), None);
+        assert_eq!(chain.body_bytes(2).unwrap(), None);
+        assert_eq!(chain.tx_location(&tx_hash(2, 5)).unwrap(), None);
+        assert_eq!(chain.tx_location(&tx_hash(7, 5)).unwrap(), None);
+        assert_eq!(chain.tx_location(&tx_hash(1, 5)).unwrap(), at(1, 5));
+    }
+    // Another block 2 with a transaction of the old block 7, in another place.
+    let hashes = [tx_hash(100, 0), tx_hash(7, 5)];
+    let block = NewBlock { number: 2, hash: block_hash(2, 1), tx_hashes: &hashes, ..NewBlock::default() };
+    chain.append(block, Batch::default()).unwrap();
+    for chain in [&chain, &ChainStore::open(store).unwrap()] {
+        assert_eq!(chain.tx_location(&tx_hash(7, 5)).unwrap(), at(2, 1));
+        assert_eq!(chain.tx_location(&tx_hash(2, 5)).unwrap(), None);
+        assert_eq!(chain.number(&block_hash(2, 1)).unwrap(), Some(2));
+    }
+}
+
+/// A store whose writes fail while `broken` is set.
+#[derive(Debug, Default)]
+struct Faulty {
+    store: Memory,
+    broken: AtomicBool,
+}
+
+impl KeyValue for Faulty {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.store.get(table, key)
+    }
+    fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError> {
+        self.store.scan(table, start, visit)
+    }
+    fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(StorageError::Backend("no space".into()));
+        }
+        self.store.write(batch)
+    }
+    fn sync(&self) -> Result<(), StorageError> {
+        self.store.sync()
+    }
+}
+
+#[test]
+fn a_block_whose_writing_failed_is_not_there_and_may_be_appended_again() {
+    let store = Arc::new(Faulty::default());
+    let chain = ChainStore::open(Arc::clone(&store) as Arc<dyn KeyValue>).unwrap();
+    append(&chain, 0, 9_000);
+    store.broken.store(true, Ordering::Relaxed);
+    let hashes: Vec<_> = (0..30_000).map(|index| tx_hash(1, index)).collect();
+    let block = NewBlock { number: 1, hash: block_hash(1, 0), tx_hashes: &hashes, ..NewBlock::default() };
+    let error = chain.append(block.clone(), Batch::default()).unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(chain.head().unwrap().number, 0);
+    assert_eq!(chain.tx_location(&hashes[7]).unwrap(), None);
+
+    store.broken.store(false, Ordering::Relaxed);
+    chain.append(block, Batch::default()).unwrap();
+    assert_eq!(chain.tx_location(&hashes[7]).unwrap(), at(1, 7));
+    assert_eq!(chain.tx_location(&tx_hash(0, 7)).unwrap(), at(0, 7));
+}
