@@ -54,6 +54,9 @@ pub(crate) struct Dev {
     /// Serve admin_exportChain and admin_importChain too: they read and write files wherever the caller says
     #[arg(long)]
     admin: bool,
+    /// Leave out what the reference client does not have: Klaytn's types in eth_sendRawTransaction, tracerConfig
+    #[arg(long)]
+    strict: bool,
     /// Gas at which a block is full
     #[arg(long, value_name = "GAS", default_value_t = Authority::GAS_LIMIT)]
     block_gas: u64,
@@ -126,7 +129,7 @@ impl Dev {
             ..NodeConfig::new(genesis)
         };
         let node = Node::start(config).await?;
-        let limits = Limits::default();
+        let limits = Limits { is_strict: self.strict, ..Limits::default() };
         let services = Services::new(node.clone(), limits.clone());
         let server = ServerConfig {
             http: self.http.0,

@@ -60,7 +60,8 @@ impl Serve {
         }
         let config = NodeConfig { network_id: self.network_id, ..NodeConfig::stored(folder) };
         let node = Node::start(config).await?;
-        let limits = Limits::default();
+        // The chain is the reference client's, and so are the answers.
+        let limits = Limits { is_strict: true, ..Limits::default() };
         let services = Services::new(node.clone(), limits.clone());
         let server = ServerConfig {
             http: self.http.0,

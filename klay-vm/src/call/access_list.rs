@@ -19,7 +19,6 @@ use revm::{
 use super::{CallError, CallOutcome, CallRequest, Terms, run};
 use crate::{
     env::BlockContext,
-    error::TxError,
     machine::{Klvm, KlvmContext},
     precompile::KlvmPrecompiles,
     spec::Level,
@@ -47,11 +46,6 @@ pub fn create_access_list(
     ctx: &BlockContext,
     request: &CallRequest,
 ) -> Result<(AccessList, CallOutcome), CallError> {
-    let gas = U256::from(request.gas);
-    let gift = gas.saturating_mul(ctx.base_fee.unwrap_or_default());
-    if state.balance(request.from)?.saturating_add(gift) < gas.saturating_mul(request.gas_price) {
-        return Err(CallError::NotApplicable(TxError::PayerBalance));
-    }
     let excluded = excluded(state, ctx, request)?;
     let mut request = request.clone();
     let given = request.access_list.take().unwrap_or_default();
@@ -59,7 +53,7 @@ pub fn create_access_list(
     loop {
         request.access_list = Some(list.clone());
         let collector = Collector::new(&excluded, &list);
-        let (outcome, collector) = run(state, ctx, &request, Terms::Listing { gift }, collector, Klvm::inspect)?;
+        let (outcome, collector) = run(state, ctx, &request, Terms::Listing, collector, Klvm::inspect)?;
         let next = collector.list();
         // The list grows with each round and the accesses of a run are finite.
         if next == list {
@@ -81,7 +75,7 @@ fn excluded(state: &State, ctx: &BlockContext, request: &CallRequest) -> Result<
         (authorization.chain_id.is_zero() || authorization.chain_id == U256::from(ctx.chain_id))
             && authorization.nonce != u64::MAX
     };
-    excluded.extend(request.authorization_list.iter().filter(is_valid).filter_map(authority));
+    excluded.extend(request.authorizations().iter().filter(is_valid).filter_map(authority));
     Ok(excluded)
 }
 

@@ -19,13 +19,29 @@ pub enum Estimate {
     ExceedsAllowance(u64),
 }
 
+/// Why there is no estimate.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct EstimateError {
+    /// The gas limit that was tried.
+    pub gas: u64,
+    /// What came of it.
+    #[source]
+    pub error: CallError,
+}
+
 /// Searches the least gas limit, at most `cap`, with which `request` succeeds.
 ///
 /// The limit on computation cost is no part of it: a transaction with the estimate can still fail by it.
 ///
 /// # Errors
 /// As [`call`], except that too little gas is an outcome.
-pub fn estimate_gas(state: &State, ctx: &BlockContext, request: &CallRequest, cap: u64) -> Result<Estimate, CallError> {
+pub fn estimate_gas(
+    state: &State,
+    ctx: &BlockContext,
+    request: &CallRequest,
+    cap: u64,
+) -> Result<Estimate, EstimateError> {
     let mut request = request.clone();
     let (mut low, mut high) = (BELOW_ANY, cap);
     while low.saturating_add(1) < high {
@@ -51,11 +67,11 @@ fn attempt(
     ctx: &BlockContext,
     request: &mut CallRequest,
     gas: u64,
-) -> Result<Option<CallOutcome>, CallError> {
+) -> Result<Option<CallOutcome>, EstimateError> {
     request.gas = gas;
     match call(state, ctx, request) {
         Ok(outcome) => Ok(Some(outcome)),
         Err(CallError::NotApplicable(TxError::IntrinsicGas { .. } | TxError::FloorDataGas { .. })) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(EstimateError { gas, error }),
     }
 }

@@ -17,7 +17,7 @@ use klay_core::{
 use revm::{Inspector, interpreter::interpreter::EthInterpreter};
 
 pub use access_list::create_access_list;
-pub use estimate::{Estimate, estimate_gas};
+pub use estimate::{Estimate, EstimateError, estimate_gas};
 pub use overrides::AccountOverride;
 
 use crate::{
@@ -42,14 +42,17 @@ pub struct CallRequest {
     pub gas: u64,
     /// Effective price per gas, in peb; what GASPRICE pushes.
     pub gas_price: U256,
+    /// The price per gas that the message names, in peb. 0 names none: it is judged neither against the base fee (from
+    /// Prague on) nor against the sender's balance (from Osaka on).
+    pub fee_cap: U256,
     /// Amount moved, in peb.
     pub value: U256,
     /// Call data or init code.
     pub input: Bytes,
     /// EIP-2930 list.
     pub access_list: Option<AccessList>,
-    /// EIP-7702 authorizations.
-    pub authorization_list: Vec<SignedAuthorization>,
+    /// EIP-7702 authorizations; an empty list is not applicable.
+    pub authorization_list: Option<Vec<SignedAuthorization>>,
     /// Replaced parts of the state.
     pub overrides: BTreeMap<Address, AccountOverride>,
     /// Tells whether the time is over; asked every few hundred thousand instructions.
@@ -79,7 +82,7 @@ pub struct CallOutcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The message is not applicable (intrinsic gas, funds, init code size).
+    /// The message is not applicable (price, authorizations, gas, funds, init code size).
     #[error(transparent)]
     NotApplicable(TxError),
     /// The deadline passed.
@@ -129,17 +132,19 @@ pub fn inspect<INSP: Inspector<KlvmContext, EthInterpreter>>(
     run(state, ctx, request, Terms::Call, inspector, Klvm::inspect)
 }
 
-/// What the sender is given, and what lists cost.
-#[derive(Debug, Clone, Copy)]
+/// What the sender is given, what lists cost, and when gas is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Terms {
-    /// The whole fee; lists cost gas as in a transaction.
+    /// The whole fee; too little gas is refused ahead of anything else.
     Call,
-    /// This amount in peb, which covers the fee together with what the sender has; lists cost nothing.
-    Listing { gift: U256 },
+    /// Gas at the base fee.
+    Trace,
+    /// Gas at the base fee; lists cost nothing.
+    Listing,
 }
 
 /// As [`call`] under the block's limit on computation cost, shown to `tracer` on the way, which comes back with what it
-/// has seen.
+/// has seen. The sender is given gas at the base fee only and must have the rest.
 pub fn trace<T: Tracer>(
     state: &State,
     ctx: &BlockContext,
@@ -158,7 +163,7 @@ fn traced(
     request: &CallRequest,
     watch: &mut Watch,
 ) -> Result<CallOutcome, CallError> {
-    let prepared = Prepared::new(state, ctx, request, Terms::Call)?;
+    let prepared = Prepared::new(state, ctx, request, Terms::Trace)?;
     let message = prepared.message(ctx, request);
     let mut klvm = Klvm::new(ctx, prepared.world, core::mem::take(watch));
     let level = klvm.0.ctx.chain.level;
@@ -215,22 +220,13 @@ impl Prepared {
         let fee = request.gas_price.saturating_mul(U256::from(request.gas));
         let gift = match terms {
             Terms::Call => fee,
-            Terms::Listing { gift } => gift,
+            Terms::Trace | Terms::Listing => ctx.base_fee.unwrap_or_default().saturating_mul(U256::from(request.gas)),
         };
         let balance = world.change(request.from, Default::default, |from| {
             from.balance = from.balance.saturating_add(gift);
             from.balance
         })?;
-        let fee = fee.min(balance);
-        let intrinsic = request.intrinsic(ctx, terms).map_err(CallError::NotApplicable)?;
-        intrinsic.check(request.gas).map_err(CallError::NotApplicable)?;
-        if balance - fee < request.value {
-            return Err(CallError::NotApplicable(TxError::InsufficientBalance));
-        }
-        let level = Level::of(ctx.rules);
-        if level.is_since(Level::Shanghai) && request.to.is_none() && request.input.len() > MAX_INIT_CODE_SIZE {
-            return Err(CallError::NotApplicable(TxError::InitCodeSize { got: request.input.len() }));
-        }
+        let intrinsic = request.judge(ctx, terms, fee, balance).map_err(CallError::NotApplicable)?;
         Ok(Self { world, nonce, intrinsic, fee })
     }
 
@@ -249,7 +245,7 @@ impl Prepared {
             gas_price: request.gas_price,
             intrinsic: self.intrinsic,
             access_list: request.access_list.as_ref(),
-            authorizations: &request.authorization_list,
+            authorizations: request.authorizations(),
             blob_hashes: &[],
             prepaid: FeeSplit::of_sender(self.fee),
             fee_receiver: ctx.fee_receiver(),
@@ -272,11 +268,59 @@ impl From<Outcome> for CallOutcome {
 }
 
 impl CallRequest {
+    /// Whether the message is applicable, in the reference client's order of rules; gives its intrinsic gas.
+    fn judge(&self, ctx: &BlockContext, terms: Terms, fee: U256, balance: U256) -> Result<IntrinsicGas, TxError> {
+        let intrinsic = self.intrinsic(ctx, terms)?;
+        if terms == Terms::Call && self.gas < intrinsic.total {
+            return Err(TxError::IntrinsicGas { needed: intrinsic.total, limit: self.gas });
+        }
+        if let Some(base_fee) = ctx.base_fee.filter(|_| ctx.rules.has(Fork::Prague))
+            && !self.fee_cap.is_zero()
+            && self.fee_cap < base_fee
+        {
+            return Err(TxError::FeeCapTooLow { cap: self.fee_cap, base_fee });
+        }
+        if self.authorization_list.as_ref().is_some_and(Vec::is_empty) {
+            return Err(TxError::EmptyAuthorizationList);
+        }
+        if ctx.rules.has(Fork::Osaka) {
+            self.judge_funds(balance)?;
+        }
+        if balance < fee {
+            return Err(TxError::PayerBalance);
+        }
+        intrinsic.check(self.gas)?;
+        if balance - fee < self.value {
+            return Err(TxError::InsufficientBalance);
+        }
+        if ctx.rules.has(Fork::Shanghai) && self.to.is_none() && self.input.len() > MAX_INIT_CODE_SIZE {
+            return Err(TxError::InitCodeSize { got: self.input.len() });
+        }
+        Ok(intrinsic)
+    }
+
+    /// From Osaka on a sender must have what the named price can come to, and the value.
+    fn judge_funds(&self, balance: U256) -> Result<(), TxError> {
+        let most = self.fee_cap.checked_mul(U256::from(self.gas));
+        let whole = most.and_then(|most| most.checked_add(self.value));
+        match (most, whole) {
+            (Some(most), Some(_)) if balance < most => Err(TxError::PayerBalance),
+            (Some(_), Some(whole)) if balance < whole => Err(TxError::InsufficientBalance),
+            (Some(_), Some(_)) => Ok(()),
+            _ => Err(TxError::FundsOverflow),
+        }
+    }
+
+    /// The authorizations, none if there is no list.
+    fn authorizations(&self) -> &[SignedAuthorization] {
+        self.authorization_list.as_deref().unwrap_or_default()
+    }
+
     /// Intrinsic gas of the message, as of a transaction of the plainest type that can carry it.
     fn intrinsic(&self, ctx: &BlockContext, terms: Terms) -> Result<IntrinsicGas, TxError> {
         let (access_list, authorization_list) = match terms {
-            Terms::Call => (self.access_list.as_ref(), &self.authorization_list[..]),
-            Terms::Listing { .. } => (None, &[][..]),
+            Terms::Call | Terms::Trace => (self.access_list.as_ref(), self.authorizations()),
+            Terms::Listing => (None, &[][..]),
         };
         let tx_type = match (authorization_list.is_empty(), access_list) {
             (false, _) => TxType::ETHEREUM_SET_CODE,

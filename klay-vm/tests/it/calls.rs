@@ -51,6 +51,51 @@ fn the_fee_is_a_gift_but_the_value_is_not() {
     assert!(matches!(call(&state, &osaka(), &little), Err(CallError::NotApplicable(TxError::IntrinsicGas { .. }))));
 }
 
+/// Source: `StateTransition.preCheck` and `TransitionDb`; ahead of them a call asks for intrinsic gas.
+#[test]
+fn rules_are_asked_in_order() {
+    let (state, to) = deployed(&[asm().op(&[0]).0]);
+    let context = osaka();
+    let base_fee = context.base_fee.unwrap();
+    let refused = |request: &CallRequest| match call(&state, &context, request) {
+        Err(CallError::NotApplicable(reason)) => reason,
+        other => panic!("{other:?}"),
+    };
+    // Everything is wrong at once; what is named is put right, and the next is named.
+    let from = user(77);
+    let mut request = CallRequest {
+        from,
+        gas: 1,
+        gas_price: base_fee,
+        fee_cap: base_fee - U256::ONE,
+        value: U256::ONE,
+        input: Bytes::from(vec![1; 100]),
+        authorization_list: Some(Vec::new()),
+        ..request(to[0])
+    };
+    assert!(matches!(refused(&request), TxError::IntrinsicGas { needed: 22_600, limit: 1 }));
+    request.gas = 22_600;
+    assert!(matches!(refused(&request), TxError::FeeCapTooLow { .. }));
+    request.fee_cap = U256::MAX;
+    assert!(matches!(refused(&request), TxError::EmptyAuthorizationList));
+    request.authorization_list = None;
+    assert!(matches!(refused(&request), TxError::FundsOverflow));
+    request.fee_cap = base_fee;
+    assert!(matches!(refused(&request), TxError::InsufficientBalance));
+    request.value = U256::ZERO;
+    assert!(matches!(refused(&request), TxError::FloorDataGas { needed: 25_000, limit: 22_600 }));
+    request.gas = 25_000;
+    assert!(call(&state, &context, &request).unwrap().status.is_success());
+    // A trace and a list give gas at the base fee alone, and ask for the fee ahead of the gas.
+    request.gas = 1;
+    (request.gas_price, request.fee_cap) = (base_fee + base_fee, base_fee + base_fee);
+    let listed = create_access_list(&state, &context, &request);
+    assert!(matches!(listed, Err(CallError::NotApplicable(TxError::PayerBalance))));
+    (request.gas_price, request.fee_cap) = (base_fee, base_fee);
+    let listed = create_access_list(&state, &context, &request);
+    assert!(matches!(listed, Err(CallError::NotApplicable(TxError::IntrinsicGas { .. }))));
+}
+
 #[test]
 fn reverts_and_failures_are_outcomes() {
     let revert =

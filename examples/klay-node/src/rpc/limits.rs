@@ -53,6 +53,9 @@ pub struct Limits {
     pub filter_life: Duration,
     /// Most blocks in one fee history.
     pub fee_history_blocks: u64,
+    /// Whether what the reference client does not have is left out: Klaytn's types in `eth_sendRawTransaction` and
+    /// `kaia_sendRawTransactions`, and `tracerConfig`.
+    pub is_strict: bool,
 }
 
 impl Default for Limits {
@@ -83,6 +86,7 @@ impl Default for Limits {
             filters: 10_000,
             filter_life: Duration::from_secs(300),
             fee_history_blocks: 1_024,
+            is_strict: false,
         }
     }
 }

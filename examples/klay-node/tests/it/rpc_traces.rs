@@ -181,7 +181,11 @@ async fn an_endless_trace_ends_by_time_or_by_size() {
     let limits = Limits { trace_bytes: 1 << 20, call_timeout: Duration::from_millis(300), ..Limits::default() };
     let chain = Chain::start(limits).await;
     let contract = chain.deploy("5b600056").await;
-    let request = json!({ "to": contract, "gas": "0x1dcd6500" });
+    // A traced call that names no price offers twice the base fee, for which this sender has too little.
+    let unpriced = json!({ "to": contract, "gas": "0x1dcd6500" });
+    let poor = "tracing failed: insufficient balance of the fee payer to pay for gas";
+    assert_eq!(chain.refusal("debug_traceCall", json!([unpriced, "latest"])).await, poor);
+    let request = json!({ "to": contract, "gas": "0x1dcd6500", "gasPrice": "0x0" });
     let trace = |config: Value| chain.refusal("debug_traceCall", json!([request, "latest", config]));
     assert_eq!(trace(json!({})).await, "answer exceeds the limit of 1048576 bytes");
     let begun = std::time::Instant::now();

@@ -29,7 +29,7 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
     table.quick(&ETH, "blobBaseFee", move |()| {
         let base_fee = s.node.chain().head().header.base_fee;
-        Ok(big(base_fee.map(blob_base_fee).unwrap_or_default()))
+        Ok(base_fee.map(blob_base_fee).map(big))
     });
     let s = Arc::clone(services);
     table.heavy(&ETH, "getBlobSidecars", move |(number, is_full): (BlockNumber, bool)| {

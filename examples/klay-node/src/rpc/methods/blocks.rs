@@ -40,7 +40,7 @@ fn add_flavour(table: &mut Table, services: &Arc<Services>, flavour: Flavour, na
     let s = Arc::clone(services);
     table.heavy(namespace, "getBlockByNumber", move |(number, is_full): (BlockNumber, bool)| {
         match s.block(number)? {
-            Some(found) => Ok(show(&s, found, is_full)),
+            Some(found) => Ok(without_seal(show(&s, found, is_full), number)),
             None if flavour == Flavour::Eth => Ok(Value::Null),
             None => Err(RpcError::NoBlockNumber(s.height(number))),
         }
@@ -53,7 +53,10 @@ fn add_flavour(table: &mut Table, services: &Arc<Services>, flavour: Flavour, na
     });
     let s = Arc::clone(services);
     table.heavy(namespace, "getHeaderByNumber", move |(number,): (BlockNumber,)| match s.block(number)? {
-        Some(found) => Ok(Value::Object(block::header(&found, s.rules(&found), flavour))),
+        Some(found) => {
+            let header = Value::Object(block::header(&found, s.rules(&found), flavour));
+            Ok(if flavour == Flavour::Eth { without_seal(header, number) } else { header })
+        }
         None if flavour == Flavour::Eth => Ok(Value::Null),
         None => Err(RpcError::NoHeaderNumber(s.height(number))),
     });
@@ -67,6 +70,16 @@ fn add_flavour(table: &mut Table, services: &Arc<Services>, flavour: Flavour, na
     table.heavy(namespace, "getBlockReceipts", move |(id,): (BlockId,)| {
         receipts(&s, &*s.known_block_by_id(id)?, flavour)
     });
+}
+
+/// The pending block, which is the head, is shown without what a seal gives it.
+fn without_seal(mut shown: Value, number: BlockNumber) -> Value {
+    if let (BlockNumber::Pending, Some(members)) = (number, shown.as_object_mut()) {
+        for name in ["hash", "nonce", "miner"] {
+            members.put(name, Value::Null);
+        }
+    }
+    shown
 }
 
 /// All receipts of a block.
@@ -106,7 +119,7 @@ fn add_consensus(table: &mut Table, services: &Arc<Services>) {
     let s = Arc::clone(services);
     table.heavy(&KAIA, "getBlockWithConsensusInfoByNumber", move |(number,): (Option<BlockNumber>,)| {
         let number = number.ok_or(RpcError::failed("block number is not assigned"))?;
-        with_consensus(&s, &*s.known_block(number)?)
+        with_consensus(&s, &*s.known_block(number)?).map(|shown| without_seal(shown, number))
     });
     let s = Arc::clone(services);
     table.heavy(&KAIA, "getBlockWithConsensusInfoByHash", move |(hash,): (B256,)| {

@@ -7,7 +7,8 @@ use alloy_primitives::{Address, B256, U256};
 use klay_core::Fork;
 use klay_vm::{
     BlockContext, CallError, CallOutcome, CallRequest as VmCall, Deadline, State, StateError, TxError,
-    call::{self, AccountOverride, Estimate},
+    call::{self, AccountOverride, Estimate, EstimateError},
+    validate::MAX_INIT_CODE_SIZE,
 };
 use serde_json::{Value, json};
 
@@ -42,9 +43,10 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         &KAIA,
         "estimateGas",
         move |(request, id, overrides): (CallRequest, Option<BlockId>, Option<Overrides>)| {
-            // The overrides change what the sender can pay, and not what is executed.
             let scene = Scene::new(&s, id.unwrap_or(HEAD))?;
-            scene.estimate_gas(&request.into(), Overridden { funds: overrides.as_ref(), calls: None }).map(quantity)
+            // The overrides change what the sender can pay, and not what is executed; a cap does not bound the gas.
+            let bounds = Bounds { price: request.gas_price, funds: overrides.as_ref(), calls: None };
+            scene.estimate_gas(&request.into(), bounds).map(quantity)
         },
     );
     let s = Arc::clone(services);
@@ -52,9 +54,12 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         &ETH,
         "estimateGas",
         move |(request, id, overrides): (EthCallRequest, Option<BlockId>, Option<Overrides>)| {
+            both_prices(&request.call)?;
             let scene = Scene::new(&s, id.unwrap_or(HEAD))?;
             let overrides = overrides.as_ref();
-            scene.estimate_gas(&request, Overridden { funds: overrides, calls: overrides }).map(quantity)
+            scene
+                .estimate_gas(&request, Bounds { funds: overrides, calls: overrides, ..Bounds::of(&request) })
+                .map(quantity)
         },
     );
     let s = Arc::clone(services);
@@ -108,20 +113,21 @@ impl<'a> Scene<'a> {
     }
 
     fn run(&self, message: &VmCall) -> Result<CallOutcome, RpcError> {
-        call::call(&self.state, &self.context, message).map_err(|error| self.failure(error, message.gas))
+        call::call(&self.state, &self.context, message).map_err(|error| self.failure(error, message, message.gas))
     }
 
     /// The least gas limit with which a request succeeds.
-    pub(super) fn estimate_gas(&self, request: &EthCallRequest, overridden: Overridden<'_>) -> Result<u64, RpcError> {
-        let mut message = self.unpriced_message(request, overridden.calls)?;
-        let funds = overridden.funds.map(changes).transpose()?.unwrap_or_default();
-        let cap = self.gas_cap(request, &message, &funds)?;
-        message.gas = cap;
-        // The message is refused half way through the search, whatever its gas.
-        let half = FLOOR + (cap - FLOOR.min(cap)) / 2;
-        if let Some(fault) = self.price_fault(request).filter(|_| half > FLOOR) {
-            return Err(RpcError::failed(format!("err: {fault} (supplied gas {half})")));
+    pub(super) fn estimate_gas(&self, request: &EthCallRequest, bounds: Bounds<'_>) -> Result<u64, RpcError> {
+        let funds = bounds.funds.map(changes).transpose()?.unwrap_or_default();
+        let asked = request.call.gas.unwrap_or_default();
+        if asked > SHOWN_GAS_LIMIT {
+            return Err(over_limit(asked));
         }
+        let cap = self.gas_cap(request, bounds.price, &funds)?;
+        // The limit of each attempt takes the place of the one that was asked for.
+        let mut request = request.clone();
+        request.call.gas = None;
+        let message = self.message(&request, bounds.calls)?;
         match call::estimate_gas(&self.state, &self.context, &message, cap) {
             Ok(Estimate::Gas(gas)) => Ok(gas),
             Ok(Estimate::Fails(outcome)) => {
@@ -131,21 +137,21 @@ impl<'a> Scene<'a> {
             Ok(Estimate::ExceedsAllowance(cap)) => {
                 Err(RpcError::failed(format!("gas required exceeds allowance ({cap})")))
             }
-            Err(error) => Err(self.failure(error, half)),
+            Err(EstimateError { gas, error }) => Err(self.failure(error, &message, gas)),
         }
     }
 
     /// Most gas that an estimate may come to: what was asked for, what the sender can pay, what the node allows.
-    fn gas_cap(&self, request: &EthCallRequest, message: &VmCall, funds: &Changes) -> Result<u64, RpcError> {
-        let mut cap = request.call.gas.filter(|gas| *gas > FLOOR).unwrap_or(SHOWN_GAS_LIMIT);
-        let price = request.call.gas_price.or(request.call.max_fee_per_gas).unwrap_or_default();
-        if !price.is_zero() {
-            let balance = match funds.get(&message.from).and_then(|o| o.balance) {
+    fn gas_cap(&self, request: &EthCallRequest, price: Option<U256>, funds: &Changes) -> Result<u64, RpcError> {
+        let call = &request.call;
+        let mut cap = call.gas.filter(|gas| *gas > BELOW_ANY).unwrap_or(SHOWN_GAS_LIMIT);
+        if let Some(price) = price.filter(|price| !price.is_zero()) {
+            let balance = match funds.get(&call.from).and_then(|o| o.balance) {
                 Some(balance) => balance,
-                None => self.state.balance(message.from).map_err(RpcError::from_error)?,
+                None => self.state.balance(call.from).map_err(RpcError::from_error)?,
             };
             let available = balance
-                .checked_sub(message.value)
+                .checked_sub(call.value.unwrap_or_default())
                 .filter(|rest| !rest.is_zero())
                 .ok_or(RpcError::failed("insufficient funds for transfer"))?;
             cap = cap.min((available / price).saturating_to());
@@ -158,71 +164,54 @@ impl<'a> Scene<'a> {
 
     /// The message that a request means here.
     pub(super) fn message(&self, request: &EthCallRequest, overrides: Option<&Overrides>) -> Result<VmCall, RpcError> {
-        let message = self.unpriced_message(request, overrides)?;
-        match self.price_fault(request) {
-            Some(fault) => Err(RpcError::failed(format!("err: {fault} (supplied gas {})", message.gas))),
-            None => Ok(message),
-        }
-    }
-
-    /// As [`Self::message`], whatever [`Self::price_fault`] says.
-    pub(super) fn unpriced_message(
-        &self,
-        request: &EthCallRequest,
-        overrides: Option<&Overrides>,
-    ) -> Result<VmCall, RpcError> {
+        let overrides = overrides.map(changes).transpose()?.unwrap_or_default();
         let call = &request.call;
+        both_prices(call)?;
+        if let (Some(cap), Some(tip)) = (call.max_fee_per_gas, call.max_priority_fee_per_gas)
+            && cap < tip
+        {
+            return Err(RpcError::failed("MaxPriorityFeePerGas is greater than MaxFeePerGas"));
+        }
+        let authorization_list = authorizations(request)?;
         let mut gas = call.gas.unwrap_or(SHOWN_GAS_LIMIT);
         if gas > SHOWN_GAS_LIMIT {
-            return Err(RpcError::failed(format!("gas limit {gas} exceeds the upper limit {SHOWN_GAS_LIMIT}")));
+            return Err(over_limit(gas));
         }
         if self.services.limits.call_gas_cap != 0 {
             gas = gas.min(self.services.limits.call_gas_cap);
         }
+        let fee_cap = self.fee_cap(request);
         let until = Instant::now() + self.services.limits.call_timeout;
         Ok(VmCall {
             from: call.from,
             to: call.to,
             gas,
-            gas_price: self.price(request)?,
+            gas_price: self.price(fee_cap),
+            fee_cap,
             value: call.value.unwrap_or_default(),
             input: call.call_data(),
             access_list: call.access_list.clone().map(access_list),
-            authorization_list: authorizations(request)?,
-            overrides: overrides.map(changes).transpose()?.unwrap_or_default(),
+            authorization_list,
+            overrides,
             deadline: Some(Deadline::new(move || Instant::now() >= until)),
         })
     }
 
-    /// What is paid per gas.
-    fn price(&self, request: &EthCallRequest) -> Result<U256, RpcError> {
-        let call = &request.call;
-        let (cap, tip) = (call.max_fee_per_gas, call.max_priority_fee_per_gas);
-        if call.gas_price.is_some() && (cap.is_some() || tip.is_some()) {
-            return Err(RpcError::failed("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
+    /// The price that the message names; twice the base fee if the request names none.
+    fn fee_cap(&self, request: &EthCallRequest) -> U256 {
+        // The message that carries authorizations has no price in the reference client.
+        if request.authorization_list.is_some() {
+            return U256::ZERO;
         }
-        if let (Some(cap), Some(tip)) = (cap, tip)
-            && cap < tip
-        {
-            return Err(RpcError::failed("MaxPriorityFeePerGas is greater than MaxFeePerGas"));
-        }
-        let base_fee = self.block.header.base_fee;
-        let double = || base_fee.map_or(U256::ZERO, |fee| fee.saturating_mul(U256::from(2)));
-        let named = call.gas_price.or(cap).unwrap_or_else(double);
-        let Some(base_fee) = base_fee else { return Ok(named) };
-        // Between Magma and Kaia everybody pays the base fee.
-        Ok(if self.context.rules.has(Fork::Kaia) { named.max(base_fee) } else { base_fee })
+        let double = || self.block.header.base_fee.unwrap_or_default().saturating_mul(U256::from(2));
+        request.call.gas_price.or(request.call.max_fee_per_gas).unwrap_or_else(double)
     }
 
-    /// What is wrong with a named price from Prague on: it is less than the base fee.
-    pub(super) fn price_fault(&self, request: &EthCallRequest) -> Option<String> {
-        let base_fee = self.block.header.base_fee.filter(|_| self.context.rules.has(Fork::Prague))?;
-        let (from, named) = (request.call.from, request.call.gas_price.or(request.call.max_fee_per_gas)?);
-        (!named.is_zero() && named < base_fee).then(|| {
-            format!(
-                "max fee per gas less than block base fee: address {from}, maxFeePerGas: {named}, baseFee: {base_fee}"
-            )
-        })
+    /// What is paid per gas.
+    fn price(&self, fee_cap: U256) -> U256 {
+        let Some(base_fee) = self.block.header.base_fee else { return fee_cap };
+        // Between Magma and Kaia everybody pays the base fee.
+        if self.context.rules.has(Fork::Kaia) { fee_cap.max(base_fee) } else { base_fee }
     }
 
     fn access_list(&self, request: &EthCallRequest) -> Result<Value, RpcError> {
@@ -232,7 +221,9 @@ impl<'a> Scene<'a> {
             // What the reference client answers for blocks without a base fee.
             return Err(RpcError::failed("method handler crashed"));
         }
-        // Prices come from the head, whatever the block.
+        // The transaction that is meant carries a list, whether one was given or not.
+        request.call.access_list.get_or_insert_default();
+        // Defaults come from the head, whatever the block.
         let mut args = eth_args(self.services, &request)?;
         let delegations = request.authorization_list.as_ref().map_or(0, Vec::len) as u64;
         if delegations > gas / GAS_PER_DELEGATION {
@@ -245,11 +236,15 @@ impl<'a> Scene<'a> {
         let made = call::create_access_list(&self.state, &self.context, &message);
         let (list, outcome) = made.map_err(|error| match error {
             CallError::NotApplicable(reason) => {
-                args.access_list.get_or_insert_default();
+                // With authorizations and a single price the transaction has no caps.
+                if args.authorization_list.is_some() && args.gas_price.take().is_some() {
+                    args.max_fee_per_gas.get_or_insert_default();
+                    args.max_priority_fee_per_gas.get_or_insert_default();
+                }
                 let hash = args.to_tx().map_or(B256::ZERO, |tx| tx.hash());
-                RpcError::failed(format!("failed to apply transaction: {hash} err: {reason}"))
+                RpcError::failed(format!("failed to apply transaction: {hash} err: {}", refusal(message.from, &reason)))
             }
-            other => self.failure(other, message.gas),
+            other => self.failure(other, &message, message.gas),
         })?;
         let list: Vec<_> = list
             .iter()
@@ -265,7 +260,7 @@ impl<'a> Scene<'a> {
         Ok(result)
     }
 
-    fn failure(&self, error: CallError, gas: u64) -> RpcError {
+    fn failure(&self, error: CallError, message: &VmCall, gas: u64) -> RpcError {
         match error {
             CallError::Timeout => {
                 let limit = self.services.limits.call_timeout;
@@ -274,7 +269,9 @@ impl<'a> Scene<'a> {
             CallError::NotApplicable(TxError::IntrinsicGas { needed, limit }) => {
                 RpcError::failed(format!("intrinsic gas too low: msg.gas {limit}, want {needed}"))
             }
-            CallError::NotApplicable(reason) => RpcError::failed(format!("err: {reason} (supplied gas {gas})")),
+            CallError::NotApplicable(reason) => {
+                RpcError::failed(format!("err: {} (supplied gas {gas})", refusal(message.from, &reason)))
+            }
             other => RpcError::from_error(other),
         }
     }
@@ -283,26 +280,63 @@ impl<'a> Scene<'a> {
 /// What an EIP-7702 delegation takes.
 const GAS_PER_DELEGATION: u64 = 25_000;
 /// The least gas limit that an estimate tries, less one.
-const FLOOR: u64 = 20_999;
+const BELOW_ANY: u64 = 20_999;
 
-fn authorizations(request: &EthCallRequest) -> Result<Vec<SignedAuthorization>, RpcError> {
-    let Some(list) = &request.authorization_list else { return Ok(Vec::new()) };
+fn both_prices(call: &CallRequest) -> Result<(), RpcError> {
+    if call.gas_price.is_some() && (call.max_fee_per_gas.is_some() || call.max_priority_fee_per_gas.is_some()) {
+        return Err(RpcError::failed("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
+    }
+    Ok(())
+}
+
+fn over_limit(gas: u64) -> RpcError {
+    RpcError::failed(format!("gas limit {gas} exceeds the upper limit {SHOWN_GAS_LIMIT}"))
+}
+
+fn authorizations(request: &EthCallRequest) -> Result<Option<Vec<SignedAuthorization>>, RpcError> {
+    let Some(list) = &request.authorization_list else { return Ok(None) };
     if request.call.to.is_none() {
         return Err(RpcError::failed("SetCodeTx must have a non-nil recipient address"));
     }
-    Ok(list.iter().map(signed).collect())
+    Ok(Some(list.iter().map(signed).collect()))
+}
+
+/// Why a message from `from` is not applicable, in the reference client's words, which name the sender at times.
+pub(super) fn refusal(from: Address, reason: &TxError) -> String {
+    match reason {
+        TxError::FeeCapTooLow { cap, base_fee } => {
+            format!("{reason}: address {from}, maxFeePerGas: {cap}, baseFee: {base_fee}")
+        }
+        TxError::FloorDataGas { needed, limit } => format!("{reason}: have {limit}, want {needed}"),
+        TxError::InitCodeSize { got } => format!("{reason}: code size {got} limit {MAX_INIT_CODE_SIZE}"),
+        TxError::FundsOverflow => format!("{reason}: address {from} required balance exceeds 256 bits"),
+        TxError::EmptyAuthorizationList => {
+            let bytes: Vec<_> = from.iter().map(u8::to_string).collect();
+            format!("{reason} (sender [{}])", bytes.join(" "))
+        }
+        _ => reason.to_string(),
+    }
 }
 
 /// Accounts that a request changes before it is executed.
 type Changes = BTreeMap<Address, AccountOverride>;
 
-/// Where the changes of an estimate count.
+/// What bounds the gas of an estimate, and where changes count.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Overridden<'a> {
+pub(super) struct Bounds<'a> {
+    /// The price per gas, in peb, that the sender's balance is held against.
+    pub(super) price: Option<U256>,
     /// For what the sender can pay.
     pub(super) funds: Option<&'a Overrides>,
     /// For the executions.
     pub(super) calls: Option<&'a Overrides>,
+}
+
+impl Bounds<'_> {
+    /// The bounds of the eth_ flavour.
+    pub(super) fn of(request: &EthCallRequest) -> Self {
+        Self { price: request.call.gas_price.or(request.call.max_fee_per_gas), ..Self::default() }
+    }
 }
 
 fn changes(overrides: &Overrides) -> Result<Changes, RpcError> {

@@ -5,7 +5,7 @@ use klay_core::{Fork, TxType};
 use klay_feedeleg::rpc::TxArgs;
 
 use super::{
-    calls::{HEAD, Overridden, Scene},
+    calls::{Bounds, HEAD, Scene},
     fees,
 };
 use crate::rpc::{
@@ -51,7 +51,7 @@ pub(super) fn eth_args(s: &Services, request: &EthCallRequest) -> Result<TxArgs,
     }
     let gas = match call.gas {
         Some(gas) => gas,
-        None => Scene::new(s, HEAD)?.estimate_gas(request, Overridden::default())?,
+        None => Scene::new(s, HEAD)?.estimate_gas(request, Bounds::of(request))?,
     };
     let type_code = match (&request.authorization_list, cap, &call.access_list) {
         (Some(_), ..) => TxType::ETHEREUM_SET_CODE.code(),

@@ -154,17 +154,9 @@ fn history(s: &Services, count: Count, newest: BlockNumber, percentiles: &[f64])
             return Err(RpcError::failed(format!("request beyond head block: requested {number}, head {head}")));
         }
         BlockNumber::Number(number) => number,
-        BlockNumber::Latest => head,
-        BlockNumber::Pending => {
-            // No pending block is visible: the range ends at the head and is one shorter.
-            count -= 1;
-            head
-        }
+        BlockNumber::Latest | BlockNumber::Pending => head,
     };
     count = count.min(last + 1);
-    if count == 0 {
-        return nothing();
-    }
     let oldest = last + 1 - count;
     let (mut base_fees, mut ratios, mut rewards) = (Vec::new(), Vec::new(), Vec::new());
     for number in oldest..=last {
@@ -172,7 +164,12 @@ fn history(s: &Services, count: Count, newest: BlockNumber, percentiles: &[f64])
         base_fees.push(block.header.base_fee.unwrap_or_default());
         ratios.push(fraction(gas_used_ratio(s, &block)));
         if !percentiles.is_empty() {
-            rewards.push(Value::Array(block_rewards(s, &block, percentiles)?));
+            // The receipts of a pending block are not known.
+            let is_pending = number == last && newest == BlockNumber::Pending;
+            rewards.push(Value::Array(match is_pending && !block.transactions.is_empty() {
+                true => Vec::new(),
+                false => block_rewards(s, &block, percentiles)?,
+            }));
         }
         if number == last {
             base_fees.push(s.base_fee_after(&block).unwrap_or_default());

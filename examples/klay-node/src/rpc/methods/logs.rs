@@ -82,10 +82,12 @@ fn query(s: &Services, criteria: &Criteria) -> Result<Value, RpcError> {
     let head = s.node.chain().head().number();
     let from = criteria.from.map_or(head, |number| s.height(number));
     let to = criteria.to.map_or(head, |number| s.height(number));
-    if from > head {
-        return Err(RpcError::NoHeaderNumber(from));
+    let found = search(s, criteria, from, to.min(head))?;
+    match from <= to && to > head {
+        // The reference client goes block by block up to the first that is not there.
+        true => Err(RpcError::NoHeaderNumber(from.max(head + 1))),
+        false => Ok(found),
     }
-    search(s, criteria, from, to.min(head))
 }
 
 fn search(s: &Services, criteria: &Criteria, from: u64, to: u64) -> Result<Value, RpcError> {

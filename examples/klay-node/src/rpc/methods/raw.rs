@@ -17,16 +17,17 @@ use crate::{
 };
 
 pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
-    for (namespace, empty, is_eth) in [(Namespace::Kaia, "EOF", false), (Namespace::Eth, "Empty input", true)] {
-        let intake = Arc::new(Intake { pool: services.node.pool().clone(), empty, is_eth });
+    let is_strict = services.limits.is_strict;
+    for (namespace, empty, door) in [(Namespace::Kaia, "EOF", Door::Node), (Namespace::Eth, "Empty input", Door::Eth)] {
+        let intake = Arc::new(Intake { pool: services.node.pool().clone(), empty, door, is_strict });
         table.each(&[namespace], "sendRawTransaction", <(Bytes,)>::SPECS, &Run::Submit(intake));
     }
     let pool = services.node.pool().clone();
-    table.heavy(&KAIA, "sendRawTransactions", move |(list,): (Vec<Bytes>,)| send_in_order(&pool, list));
+    table.heavy(&KAIA, "sendRawTransactions", move |(list,): (Vec<Bytes>,)| send_in_order(&pool, list, is_strict));
 }
 
 /// One after another up to the first that is refused; those before it stay sent.
-fn send_in_order(pool: &TxPool, list: Vec<Bytes>) -> Result<Vec<B256>, RpcError> {
+fn send_in_order(pool: &TxPool, list: Vec<Bytes>, is_strict: bool) -> Result<Vec<B256>, RpcError> {
     if list.is_empty() {
         return Err(RpcError::failed("Empty input"));
     }
@@ -37,8 +38,9 @@ fn send_in_order(pool: &TxPool, list: Vec<Bytes>) -> Result<Vec<B256>, RpcError>
         if raw.is_empty() {
             return Err(refused(&"empty input"));
         }
+        Door::Eth.check(&raw, is_strict).map_err(|error| refused(&error))?;
         let sent = runtime.block_on(pool.add_raw(raw.clone(), Origin::Local));
-        hashes.push(sent.map_err(|error| refused(&eth_refusal(&error, &raw)))?);
+        hashes.push(sent.map_err(|error| refused(&refusal(&error, &raw)))?);
     }
     Ok(hashes)
 }
@@ -49,30 +51,51 @@ struct Intake {
     pool: TxPool,
     /// What no bytes at all are answered with.
     empty: &'static str,
-    /// Whether the bytes are read as Ethereum's raw form first.
-    is_eth: bool,
+    door: Door,
+    /// Whether Klaytn's types are turned away where the reference client turns them away.
+    is_strict: bool,
+}
+
+/// How the first byte is read.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    /// Node form: one of Ethereum's types stands behind 0x78.
+    Node,
+    /// Ethereum's raw form. The reference client puts 0x78 ahead of whatever begins with 0x01 to 0x7e, so that Klaytn's
+    /// types and node form are of no type that it knows. Klaytn's types are let through here, unless it is strict.
+    Eth,
+}
+
+impl Door {
+    /// Whether bytes in the other form, which the pool would read too, are to be read here.
+    fn check(self, raw: &[u8], is_strict: bool) -> Result<(), RpcError> {
+        let is_known = match (self, raw) {
+            (Self::Node, [first, ..]) => !matches!(first, 0x01..0x08),
+            (Self::Eth, [first, second, ..]) if !is_strict && *second >= 0xc0 => {
+                !matches!(first, 0x05..0x08 | 0x4b..0x7f)
+            }
+            (Self::Eth, [first, ..]) => !matches!(first, 0x05..0x7f),
+            (_, []) => true,
+        };
+        if is_known { Ok(()) } else { Err(RpcError::failed("undefined tx type")) }
+    }
 }
 
 #[async_trait]
 impl Submit for Intake {
     async fn submit(&self, raw: Vec<Bytes>) -> Vec<Result<B256, RpcError>> {
-        let answers = self.pool.add_raw_batch(raw.clone(), Origin::Local).await;
-        let refuse = |(answer, raw): (Result<B256, PoolError>, &Bytes)| match answer {
-            Ok(hash) => Ok(hash),
-            Err(_) if raw.is_empty() => Err(RpcError::failed(self.empty)),
-            Err(error) if self.is_eth => Err(eth_refusal(&error, raw)),
-            Err(error) => Err(refusal(&error, raw)),
+        let checks: Vec<_> = raw.iter().map(|raw| self.door.check(raw, self.is_strict)).collect();
+        let admitted = raw.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(raw, _)| raw.clone()).collect();
+        let mut answers = self.pool.add_raw_batch(admitted, Origin::Local).await.into_iter();
+        let answer = |(check, raw): (Result<(), RpcError>, &Bytes)| {
+            check?;
+            match answers.next().unwrap_or(Err(PoolError::Full)) {
+                Ok(hash) => Ok(hash),
+                Err(_) if raw.is_empty() => Err(RpcError::failed(self.empty)),
+                Err(error) => Err(refusal(&error, raw)),
+            }
         };
-        answers.into_iter().zip(&raw).map(refuse).collect()
-    }
-}
-
-/// As [`refusal`], where the reference client takes bytes that begin with 0x01 to 0x7e for one of Ethereum's types.
-/// Klaytn's own types are accepted here all the same; what is neither is of no type that it knows.
-fn eth_refusal(error: &PoolError, raw: &[u8]) -> RpcError {
-    match error {
-        PoolError::Decode(_) if matches!(raw.first(), Some(0x05..0x78)) => RpcError::failed("undefined tx type"),
-        other => refusal(other, raw),
+        checks.into_iter().zip(&raw).map(answer).collect()
     }
 }
 
@@ -91,7 +114,7 @@ pub(super) fn malformed(error: &DecodeError, raw: &[u8]) -> RpcError {
         return RpcError::failed("EOF");
     }
     // A string, and the type that is zero, are read as the oldest form.
-    if matches!(raw, [0x00 | 0x80..=0xb7, _, ..]) {
+    if matches!(raw, [0x00, ..] | [0x80..=0xb7, _, ..]) {
         return RpcError::failed("rlp: expected input list for types.TxInternalDataLegacy");
     }
     let tx_type = raw.first().and_then(|first| TxType::from_code((*first).into()));

@@ -37,7 +37,9 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
     });
     let s = Arc::clone(services);
     table.heavy(&[Namespace::Kaia, Namespace::Governance], "getStakingInfo", move |(number,): (BlockNumber,)| {
-        staking_json(&s, s.height(number))
+        // The word is a number below zero to the reference client, and its block the one before.
+        let height = if number == BlockNumber::Pending { u64::MAX - 1 } else { s.height(number) };
+        staking_json(&s, height)
     });
 }
 

@@ -22,12 +22,12 @@ use klay_vm::{
 };
 use serde_json::{Value, json, value::RawValue};
 
-use super::calls::Scene;
+use super::calls::{Scene, refusal};
 use crate::{
     SealedBlock,
     rpc::{
         Namespace, RpcError, Services, Table,
-        decode::{BlockId, BlockNumber, CallRequest, TraceConfig},
+        decode::{BlockId, BlockNumber, CallRequest, TraceConfig, TracerConfig},
         shapes::{Object, Put, bytes},
     },
 };
@@ -136,15 +136,15 @@ impl Desk {
         let scene = Scene::over(&self.services, block, state);
         let (state, context) = scene.parts();
         let request = request.into();
-        let mut message = scene.unpriced_message(&request, None)?;
+        let mut message = scene.message(&request, None)?;
         let tracer = self.tracer(config, self.services.limits.trace_bytes)?;
-        if let Some(fault) = scene.price_fault(&request) {
-            return Err(RpcError::failed(format!("tracing failed: {fault}")));
-        }
         message.deadline = Some(tracer.deadline());
         let (outcome, tracer) = call::trace(state, context, &message, tracer);
         let outcome = outcome.map_err(|error| match error {
             CallError::Timeout => tracer.0.budget().reason(),
+            CallError::NotApplicable(reason) => {
+                RpcError::failed(format!("tracing failed: {}", refusal(message.from, &reason)))
+            }
             error => RpcError::failed(format!("tracing failed: {error}")),
         })?;
         let is_success = outcome.status.is_success();
@@ -218,17 +218,27 @@ impl Desk {
             duration::parse(text).map_err(RpcError::failed)?;
         }
         let budget = Budget::new(time, bytes);
+        let options = if limits.is_strict { TracerConfig::default() } else { config.tracer_config };
         let report: Box<dyn Report> = match config.tracer.as_deref() {
             None => Box::new(StructLogger::new(config, budget)),
-            Some("callTracer" | "fastCallTracer") => Box::new(CallTracer::new(config.tracer_config, budget)),
-            Some("prestateTracer") if config.tracer_config.diff_mode => Box::new(DiffTracer::new(budget)),
+            Some("callTracer" | "fastCallTracer") => Box::new(CallTracer::new(options, budget)),
+            Some("prestateTracer") if options.diff_mode => Box::new(DiffTracer::new(budget)),
             Some("prestateTracer") => Box::new(PrestateTracer::new(budget)),
             Some(name) => Script::by_name(name, budget)
                 .map(|script| -> Box<dyn Report> { Box::new(script) })
-                .ok_or(RpcError::failed("Only predefined tracers are supported"))?,
+                .ok_or_else(|| unknown_tracer(name))?,
         };
         Ok(Chosen(report))
     }
+}
+
+/// The reference client takes what is no tracer's name for a script, in which a bare name is a variable.
+fn unknown_tracer(script: &str) -> RpcError {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+    if script.bytes().all(is_name) && script.starts_with(|first: char| !first.is_ascii_digit()) {
+        return RpcError::failed(format!("ReferenceError: identifier '{script}' undefined"));
+    }
+    RpcError::failed("Only predefined tracers are supported")
 }
 
 fn raw(text: String) -> Result<Box<RawValue>, RpcError> {
