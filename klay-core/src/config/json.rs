@@ -138,7 +138,7 @@ struct WireGovernance {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireReward {
-    #[serde(default, with = "decimal")]
+    #[serde(with = "decimal")]
     minting_amount: U256,
     #[serde(default)]
     ratio: String,
@@ -152,7 +152,7 @@ struct WireReward {
     staking_update_interval: u64,
     #[serde(default)]
     proposer_update_interval: u64,
-    #[serde(default, with = "decimal")]
+    #[serde(with = "decimal")]
     minimum_stake: U256,
 }
 

@@ -1,6 +1,6 @@
 //! JSON form of a genesis file.
 //!
-//! Numbers are JSON numbers, decimal text or `0x` hex; addresses of accounts stand without `0x` (with it they are
+//! Numbers are decimal text or `0x` hex, as the reference client wants them; addresses of accounts stand without `0x` (with it they are
 //! accepted too); storage keys and values may be shorter than 32 bytes. `governanceData` is not read: a node computes
 //! it from the configuration, see [`Genesis::prepared`]. Neither are a base fee and blob gas, which the reference
 //! client's reader does not know.
@@ -118,7 +118,7 @@ impl TryFrom<WireAccount> for GenesisAccount {
     }
 }
 
-/// A number, decimal text or hex text; written as hex text.
+/// Decimal text or hex text; written as hex text.
 #[derive(Default)]
 struct Quantity(U256);
 
@@ -136,11 +136,7 @@ impl Serialize for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => text,
-            serde_json::Value::Number(number) => number.to_string(),
-            other => return Err(D::Error::custom(format_args!("{other} is not a number"))),
-        };
+        let text = String::deserialize(deserializer)?;
         let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
             Some(digits) => (digits, 16),
             None => (text.as_str(), 10),

@@ -54,7 +54,7 @@ pub struct Genesis {
     pub block_score: Option<U256>,
     /// Accounts.
     pub alloc: BTreeMap<Address, GenesisAccount>,
-    /// Height; 0 but in tests.
+    /// Height; 0.
     pub number: u64,
     /// Gas used; 0 but in tests.
     pub gas_used: u64,
@@ -104,15 +104,17 @@ impl Genesis {
     /// checked, and the governance field is computed from it.
     ///
     /// # Errors
-    /// If forks are out of order, the extra-data does not decode, the governing node of mode `single` is no validator,
-    /// or a parameter is not allowed.
+    /// If it is not block 0, forks are out of order, the governing node of mode `single` is no validator in the
+    /// extra-data, or a parameter is not allowed.
     pub fn prepared(mut self) -> Result<Self, GenesisError> {
+        if self.number != 0 {
+            return Err(GenesisError::Number { number: self.number });
+        }
         self.config = self.config.with_genesis_defaults();
         self.config.forks.check_order()?;
-        let validators = self.validators()?;
         if let Some(governance) = &self.config.governance
             && governance.governance_mode.eq_ignore_ascii_case("single")
-            && !validators.contains(&governance.governing_node)
+            && !self.validators()?.contains(&governance.governing_node)
         {
             return Err(GenesisError::GoverningNode { node: governance.governing_node });
         }
@@ -162,6 +164,12 @@ impl Genesis {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenesisError {
+    /// A chain starts at 0.
+    #[error("number is {number}, expected 0")]
+    Number {
+        /// The number in the file.
+        number: u64,
+    },
     /// Forks are out of order.
     #[error(transparent)]
     ForkOrder(#[from] ForkOrderError),

@@ -62,17 +62,17 @@ mod json {
     }
 
     #[test]
-    fn numbers_come_in_three_forms_and_words_may_be_short() {
+    fn numbers_are_texts_in_two_forms_and_words_may_be_short() {
         let genesis: Genesis = serde_json::from_value(json!({
             "config": {"chainId": 1},
-            "timestamp": 7,
+            "timestamp": "7",
             "blockScore": "10",
             "number": "0x0",
             "alloc": {
                 "00000000000000000000000000000000000000aa": {
                     "balance": "0x10", "nonce": "3", "code": "0x6000", "storage": {"0x01": "02", "ff": "0x"},
                 },
-                "0x00000000000000000000000000000000000000bb": {"balance": 12345678901234567890u64},
+                "0x00000000000000000000000000000000000000bb": {"balance": "12345678901234567890"},
             },
         }))
         .unwrap();
@@ -93,6 +93,12 @@ mod json {
             json!({"config": {"chainId": 1}}),
             json!({"config": {"chainId": 1}, "alloc": {"aa": {"balance": "1"}}}),
             account(json!({})),
+            account(json!({"balance": 1})),
+            account(json!({"balance": "1", "nonce": 1})),
+            json!({"config": {"chainId": 1}, "alloc": {}, "timestamp": 7}),
+            json!({"config": {"chainId": 1}, "alloc": {}, "number": 0}),
+            json!({"config": {"chainId": 1, "governance": {"reward": {"mintingAmount": 1}}}, "alloc": {}}),
+            json!({"config": {"chainId": 1, "governance": {"reward": {"minimumStake": 1}}}, "alloc": {}}),
             account(json!({"balance": "-1"})),
             account(json!({"balance": "1_0"})),
             account(json!({"balance": "0xg"})),
@@ -145,7 +151,12 @@ mod json {
         let mut bad = good.clone();
         bad.config.forks = bad.config.forks.with(Fork::Istanbul, 1);
         assert!(matches!(bad.prepared(), Err(GenesisError::ForkOrder(_))));
-        let bad = Genesis { extra: Bytes::from(vec![0; 40]), ..good.clone() };
+        let bad = Genesis { number: 1, ..good.clone() };
+        assert_eq!(bad.prepared(), Err(GenesisError::Number { number: 1 }));
+        // The extra-data is read for a governing node alone.
+        let mut bad = Genesis { extra: Bytes::from(vec![0; 40]), ..good.clone() };
+        assert!(bad.clone().prepared().is_ok());
+        bad.config.governance.as_mut().unwrap().governance_mode = "Single".to_owned();
         assert!(matches!(bad.prepared(), Err(GenesisError::Extra(_))));
         let mut bad = good.clone();
         bad.config.governance.as_mut().unwrap().governance_mode = "single".to_owned();
