@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use klay_core::storage::{Batch, ChainStore, KeyValue, NewBlock, StorageError, Table, receipts::encode_receipts};
-use klay_vm::{BlockResult, Preimages, State};
+use klay_core::storage::{Batch, ChainStore, KeyValue, NewBlock, StorageError, receipts::encode_receipts};
+use klay_vm::{BlockResult, State};
 
 use super::{BlockReceipts, Chain, ChainError, Head, HeadEvent, SealedBlock, persist::Plan, stored};
 use crate::council::CouncilError;
@@ -43,9 +43,6 @@ impl Chain {
         let mut batch = Batch::default();
         let change = self.put_history(&block.header, &result.state, &mut batch)?;
         let supply = self.put_supply(&block.header, result, &mut batch);
-        if self.0.options.preimages {
-            put_preimages(&result.preimages, &mut batch);
-        }
         let mut unwritten = self.0.unwritten.lock();
         let mut state = result.state.clone();
         let (options, changed) = (&self.0.options, result.changed.len());
@@ -53,6 +50,7 @@ impl Chain {
             state = self.lighter(state.without_written(&written));
         }
         unwritten.count(changed);
+        self.learn(result);
         let plan = unwritten.plan(changed, options);
 
         let commit = match plan {
@@ -72,6 +70,7 @@ impl Chain {
         };
         if let Some(commit) = commit {
             state = self.lighter(commit.confirm());
+            self.0.names.lock().left();
             unwritten.clear();
         }
         self.follow(change);
@@ -90,9 +89,16 @@ impl Chain {
     pub(super) fn resume(&self, block: Arc<SealedBlock>, result: BlockResult) -> Result<(), ChainError> {
         let change = self.history_of(&block.header)?;
         self.0.unwritten.lock().count(result.changed.len());
+        self.learn(&result);
         self.follow(change);
         self.advance(block, Arc::new(BlockReceipts { receipts: result.receipts }), result.state);
         Ok(())
+    }
+
+    fn learn(&self, result: &BlockResult) {
+        if self.0.options.preimages {
+            self.0.names.lock().learn(&result.preimages);
+        }
     }
 
     /// `state` without the parts that were not used lately, if it fills too much memory.
@@ -135,15 +141,5 @@ impl Chain {
     pub(crate) fn announce(&self, head: Head) {
         // Fails only when nobody listens.
         let _nobody = self.0.heads.send(HeadEvent { block: head.block, receipts: head.receipts });
-    }
-}
-
-/// Adds what stands behind the hashed keys of a state.
-pub(super) fn put_preimages(preimages: &Preimages, batch: &mut Batch) {
-    for (hash, address) in &preimages.accounts {
-        batch.put(Table::Preimages, hash.as_slice(), address.as_slice());
-    }
-    for (hash, slot) in &preimages.slots {
-        batch.put(Table::Preimages, hash.as_slice(), slot.as_slice());
     }
 }

@@ -10,6 +10,7 @@ mod block;
 mod context;
 mod council;
 mod logs;
+mod names;
 mod open;
 mod persist;
 mod recent;
@@ -140,6 +141,7 @@ struct Inner {
     loaded: Mutex<Loaded>,
     unwritten: Mutex<persist::Unwritten>,
     supply: Mutex<Option<SupplyAt>>,
+    names: Mutex<names::Names>,
     heads: broadcast::Sender<HeadEvent>,
 }
 
@@ -326,6 +328,9 @@ impl Chain {
     /// # Errors
     /// If the store fails.
     pub fn preimage(&self, hash: B256) -> Result<Option<Vec<u8>>, ChainError> {
+        if let Some(name) = self.0.names.lock().find(&hash) {
+            return Ok(Some(name));
+        }
         Ok(self.0.store.store().get(Table::Preimages, hash.as_slice())?)
     }
 

@@ -26,9 +26,9 @@ use tokio::sync::broadcast;
 
 use super::{
     BlockReceipts, Chain, ChainError, ChainOptions, Head, Inner, SealedBlock,
-    append::put_preimages,
     context::Params,
     council::Councils,
+    names::{Names, put_names},
     persist::Unwritten,
     recent::{Loaded, Recent},
     stored,
@@ -167,6 +167,7 @@ impl Chain {
             loaded: Mutex::new(Loaded::default()),
             unwritten: Mutex::new(Unwritten::default()),
             supply: Mutex::new(supply),
+            names: Mutex::new(Names::default()),
             heads: broadcast::Sender::new(HEADS),
         }));
         for number in written.number + 1..=head.number {
@@ -220,7 +221,7 @@ fn first_header(blocks: &ChainStore, genesis: &Genesis, preimages: bool) -> Resu
     let mut nodes = Batch::default();
     let header = genesis_block(genesis, &mut nodes)?;
     if preimages && genesis.alloc.len() <= MAX_NAMED {
-        put_preimages(&preimages_of(genesis), &mut nodes);
+        put_names(&preimages_of(genesis), &mut nodes);
     }
     match stored.map(|header| header.hash()) {
         None => write_genesis(blocks, genesis, &header, nodes)?,

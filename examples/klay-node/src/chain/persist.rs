@@ -94,10 +94,13 @@ impl Chain {
     /// Lets a thread write the state of `head`.
     pub(super) fn write_behind(&self, head: &Head, unwritten: &mut Unwritten) {
         let (chain, number, state) = (self.clone(), head.block.number(), head.state.clone());
+        self.0.names.lock().leave();
         let write = move || {
             let mut nodes = Batch::default();
             let commit = state.commit(&mut nodes);
+            chain.0.names.lock().put(&mut nodes);
             chain.0.store.persist_state(number, state.root(), nodes)?;
+            chain.0.names.lock().left();
             // The chain has gone on; it drops what is written from its own, newer state.
             let _stored = commit.confirm();
             Ok(state)
@@ -124,7 +127,9 @@ impl Chain {
         let head = self.0.head.load_full();
         let mut nodes = Batch::default();
         let commit = head.state.commit(&mut nodes);
+        self.put_names(&mut nodes);
         self.0.store.persist_state(head.block.number(), head.state.root(), nodes)?;
+        self.0.names.lock().left();
         let state = commit.confirm();
         self.0.head.store(std::sync::Arc::new(Head { state, ..(*head).clone() }));
         unwritten.clear();
@@ -144,6 +149,7 @@ impl Chain {
     ) -> Result<klay_vm::state::StateCommit, ChainError> {
         let mut nodes = Batch::default();
         let commit = state.commit(&mut nodes);
+        self.put_names(&mut nodes);
         if nodes.writes.len() > WITH_BLOCK {
             self.0.store.write_nodes(nodes)?;
         } else {
@@ -151,6 +157,12 @@ impl Chain {
         }
         put_persisted_state(batch, number, state.root());
         Ok(commit)
+    }
+
+    fn put_names(&self, nodes: &mut Batch) {
+        let mut names = self.0.names.lock();
+        names.leave();
+        names.put(nodes);
     }
 }
 
