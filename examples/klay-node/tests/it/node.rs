@@ -4,13 +4,13 @@ use std::{path::Path, time::Duration};
 
 use klay_accounts::wallet::SecretKey;
 use klay_core::{
-    Address, Bytes, Sign, U256,
+    Address, Bytes, Sign, U256, keccak256,
     tx::{Body, LegacyTx, Payload, payload::ValueTransfer},
     units::{KLAY, STON},
 };
 use klay_feedeleg::{Fee, FeePayer};
 use klay_node::{
-    KlaytnTx, Node, NodeConfig, Origin,
+    Chain, KlaytnTx, Node, NodeConfig, Origin,
     chain::{ChainOptions, HeadEvent, OpenError},
     dev::{self, DevAccounts},
     node::{Authority, Data, StartError},
@@ -123,6 +123,11 @@ async fn a_fee_delegated_transfer_is_found_by_its_sender_hash() {
     node.stop().await;
 }
 
+/// The chain names the account.
+fn knows(chain: &Chain, address: Address) {
+    assert_eq!(chain.preimage(keccak256(address)).unwrap().as_deref(), Some(address.as_slice()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
@@ -150,6 +155,7 @@ async fn everything_is_there_after_a_restart() {
     }
     assert_eq!(chain.receipts(3).unwrap().unwrap().receipts, receipts.receipts);
     assert_eq!(chain.state_at(5).unwrap().nonce(keys[0].address()).unwrap(), 5);
+    knows(chain, Address::repeat_byte(7));
     let mut heads = chain.subscribe_heads();
     send(&node, &transfer(&keys[0], 5, Address::repeat_byte(7), U256::from(1))).await;
     assert_eq!(next(&mut heads).await.block.number(), 6);
@@ -169,6 +175,7 @@ async fn blocks_whose_state_was_not_written_are_executed_again() {
         next(&mut heads).await;
     }
     let root = node.chain().head().header.state_root;
+    knows(node.chain(), Address::repeat_byte(7));
     // Dropped, not stopped: the state is never written.
     drop((node, heads));
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -177,6 +184,7 @@ async fn blocks_whose_state_was_not_written_are_executed_again() {
     assert_eq!(node.chain().head().number(), 4);
     assert_eq!(node.metrics().recoveries.value(), 4);
     assert_eq!(node.chain().head_state().1.root(), root);
+    knows(node.chain(), Address::repeat_byte(7));
     assert_eq!(node.chain().state_at(2).unwrap().nonce(keys[0].address()).unwrap(), 2);
     node.stop().await;
 }
@@ -204,6 +212,7 @@ async fn states_are_written_behind_the_chain_while_it_goes_on() {
     for nonce in 0..20 {
         let to = Address::with_last_byte(nonce as u8 + 0x80).create(nonce);
         assert_eq!(node.chain().head_state().1.balance(to).unwrap(), KLAY);
+        knows(node.chain(), to);
     }
     node.stop().await;
 }
