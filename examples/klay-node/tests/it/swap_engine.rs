@@ -6,12 +6,12 @@ use klay_node::driver::EngineKind;
 use tokio::time::timeout;
 
 #[path = "../../examples/swap_engine.rs"]
-mod swap_engine;
+mod example;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_validators_decide_with_each_engine() {
     for engine in EngineKind::ALL.into_iter().filter(|engine| *engine != EngineKind::Dev) {
-        let decided = timeout(Duration::from_secs(60), swap_engine::decide(engine, 3)).await.unwrap().unwrap();
+        let decided = timeout(Duration::from_secs(60), example::decide(engine, 3)).await.unwrap().unwrap();
         assert_eq!(decided.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3], "{}", engine.name());
     }
 }
