@@ -11,6 +11,7 @@ use alloy_primitives::{U256, hex};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
+use super::kni;
 use crate::{
     export::{ExportError, export},
     network::{Network, PeerInfo},
@@ -34,6 +35,13 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         peers.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(peers.iter().map(peer).collect::<Vec<_>>())
     });
+    // Nodes here speak libp2p and find each other by their network's files: the reference client's nodes are no peers.
+    for name in ["addPeer", "removePeer"] {
+        table.quick(&ADMIN, name, |(address,): (String,)| {
+            let checked = kni::check(&address);
+            checked.map(|()| true).map_err(|fault| RpcError::failed(format!("invalid kni: {fault}")))
+        });
+    }
     let s = Arc::clone(services);
     table.quick(&ADMIN, "datadir", move |()| {
         Ok(s.node.folder().map(|folder| folder.display().to_string()).unwrap_or_default())

@@ -12,6 +12,7 @@ mod defaults;
 mod dump;
 mod fees;
 mod governance;
+mod kni;
 pub(super) mod logs;
 mod personal;
 mod pool;
