@@ -32,7 +32,8 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         Ok(base_fee.map(blob_base_fee).map(big))
     });
     let s = Arc::clone(services);
-    table.heavy(&ETH, "getBlobSidecars", move |(number, is_full): (BlockNumber, bool)| {
+    table.heavy(&ETH, "getBlobSidecars", move |(number, is_full): (Option<BlockNumber>, bool)| {
+        let number = number.ok_or(RpcError::failed("method handler crashed"))?;
         if number == BlockNumber::Pending {
             return Err(RpcError::failed("pending block not supported"));
         }

@@ -117,13 +117,39 @@ pub(super) fn malformed(error: &DecodeError, raw: &[u8]) -> RpcError {
     if matches!(raw, [0x00, ..] | [0x80..=0xb7, _, ..]) {
         return RpcError::failed("rlp: expected input list for types.TxInternalDataLegacy");
     }
-    let tx_type = raw.first().and_then(|first| TxType::from_code((*first).into()));
-    match (&error.kind, tx_type) {
-        (DecodeErrorKind::ExpectedList, Some(tx_type)) if error.offset == 1 => {
-            let name = tx_type.name().trim_start_matches("TxType");
-            RpcError::failed(format!("rlp: expected input list for types.TxInternalData{name}"))
+    // The list stands behind one byte of type, or two, or none.
+    let (list_at, code) = match raw {
+        [0x78, second, ..] => (2, 0x7800 | u16::from(*second)),
+        [first @ 0x01..=0x07, ..] => (1, 0x7800 | u16::from(*first)),
+        [0xc0..=0xff, ..] => (0, 0),
+        [first, ..] => (1, u16::from(*first)),
+        [] => (0, 0),
+    };
+    let name = TxType::from_code(code.into()).map(go_struct);
+    match (&error.kind, name) {
+        (DecodeErrorKind::ExpectedList, Some(name)) if error.offset == list_at && code != 0x7803 => {
+            RpcError::failed(format!("rlp: expected input list for types.{name}"))
+        }
+        (DecodeErrorKind::TooFew, Some(name)) if error.offset == raw.len() && !is_in_signature(code, error.field) => {
+            RpcError::failed(format!("rlp: too few elements for types.{name}"))
         }
         (DecodeErrorKind::Trailing { .. }, _) => RpcError::failed("rlp: input contains more than one value"),
         (kind, _) => RpcError::from_error(kind),
     }
+}
+
+/// What the reference client decodes a type's list into.
+fn go_struct(tx_type: TxType) -> String {
+    let name = tx_type.name().trim_start_matches("TxType");
+    match tx_type.code() {
+        0x00 => "TxInternalDataLegacy".to_owned(),
+        0x20..0x28 => format!("txInternalData{name}Serializable"),
+        0x7803 => format!("TxInternalData{name}Serializable"),
+        _ => format!("TxInternalData{name}"),
+    }
+}
+
+/// Whether a field is one of a signature in a list of signatures, which Klaytn's types end with.
+fn is_in_signature(code: u16, field: &str) -> bool {
+    (0x08..0x7800).contains(&code) && matches!(field, "v" | "r" | "s")
 }
