@@ -133,6 +133,9 @@ pub(super) fn malformed(error: &DecodeError, raw: &[u8]) -> RpcError {
         (DecodeErrorKind::TooFew, Some(name)) if error.offset == raw.len() && !is_in_signature(code, error.field) => {
             RpcError::failed(format!("rlp: too few elements for types.{name}"))
         }
+        (DecodeErrorKind::TooMany { .. }, Some(name)) if error.field == "transaction" => {
+            RpcError::failed(format!("rlp: input list has too many elements for types.{name}"))
+        }
         (DecodeErrorKind::Trailing { .. }, _) => RpcError::failed("rlp: input contains more than one value"),
         (kind, _) => RpcError::from_error(kind),
     }
