@@ -80,8 +80,9 @@ fn strangers_are_limited_and_friends_are_not() {
     until(WAIT, "the one place to be taken", || peers_of(0) == Some(1));
     thread::sleep(Duration::from_secs(3));
     assert_eq!(peers_of(0), Some(1));
-    let connected = (1..4).filter(|n| peers_of(*n) == Some(1)).count();
-    assert_eq!(connected, 1, "one endpoint has a peer");
+    // Those that are turned away have a peer while they try again.
+    let connected = || (1..4).filter(|n| peers_of(*n) == Some(1)).count();
+    until(WAIT, "one endpoint alone to have a peer", || connected() == 1);
 
     // Whom it names itself comes in all the same.
     let named: Vec<String> = (1..4)
@@ -113,7 +114,7 @@ fn whoever_floods_is_cut_off_and_the_chain_goes_on() {
     let head = honest[0].head();
     until(WAIT, "blocks without it", || honest.iter().all(|node| node.head() >= head + 5));
     for node in &honest {
-        assert_eq!(peers(node), Some(2), "it does not come back");
+        until(WAIT, "two peers and no third", || peers(node) == Some(2));
         assert_eq!(gauge(node, "klay_forks_total"), 0);
     }
     network.check_equal(&[0, 1, 2]);

@@ -5,7 +5,7 @@
 
 mod nodes;
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use klay_core::units::KLAY;
 use klay_node::dev::{self, DevAccounts};
@@ -102,7 +102,7 @@ fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() 
         let params = network.node(3).call("governance_getParams", &json!(["latest"])).unwrap();
         params["kip71.gastarget"].as_u64()
     };
-    nodes::until(Duration::from_secs(40), "the parameter to act", || target(&network) == Some(15_000_000));
+    nodes::until(WAIT, "the parameter to act", || target(&network) == Some(15_000_000));
     assert!(network.node(0).call("governance_vote", &json!(["istanbul.epoch", 1])).is_err());
     network.check_equal(&[0, 1, 2, 3]);
 }

@@ -299,7 +299,7 @@ async fn subscriptions_show_heads_logs_and_transactions() {
     let mut seen = [false; 3];
     while seen != [true; 3] {
         message.clear();
-        let received = tokio::time::timeout(Duration::from_secs(5), receiver.receive_data(&mut message));
+        let received = tokio::time::timeout(Duration::from_secs(60), receiver.receive_data(&mut message));
         received.await.unwrap().unwrap();
         let note: Value = serde_json::from_slice(&message).unwrap();
         let which = subscribed.iter().position(|id| *id == note["params"]["subscription"]).unwrap();

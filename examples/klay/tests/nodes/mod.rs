@@ -18,7 +18,7 @@ use klay_node::{KlaytnTx, dev};
 use serde_json::{Value, json};
 
 /// Longest wait for anything.
-pub const WAIT: Duration = Duration::from_secs(40);
+pub const WAIT: Duration = Duration::from_secs(120);
 
 /// A network in a folder of its own, ended and removed when this is dropped.
 pub struct Network {
