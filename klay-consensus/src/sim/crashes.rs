@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 
 use core::time::Duration;
 
-use super::{CrashPoint, Faults, Lab, Run, Sweep, sweep, world::World};
+use super::{CrashPoint, Faults, Lab, Run, Sweep, sweep};
 use crate::wal::Kept;
 
 /// What a disk keeps of what was not synced: nothing, half of it, all.
@@ -25,7 +25,7 @@ pub struct CrashSweep {
 impl CrashSweep {
     /// Finds out where `node` can crash during `heights` heights in which nothing else goes wrong.
     pub fn survey<L: Lab>(lab: &Arc<L>, node: usize, heights: u64) -> Self {
-        Self { node, marks: World::new(Arc::clone(lab), Self::calm(heights)).survey(node) }
+        Self { node, marks: lab.survey(Self::calm(heights), node) }
     }
 
     fn calm(heights: u64) -> Run {

@@ -1,13 +1,14 @@
 //! Istanbul in the lab.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bytes};
 use klay_core::crypto::keccak256;
 
 use super::{
-    Byzantine, Faults, Lab, Stream,
+    Byzantine, Enumeration, Faults, Lab, Orders, Report, Run, Seen, Stream, Twins, table,
     value::{MockAuthors, carried, mock_sign},
+    world,
 };
 use crate::{
     istanbul::{
@@ -243,5 +244,25 @@ impl Lab for IstanbulLab {
             "I9" => !self.compat.bounded_backlog,
             _ => false,
         }
+    }
+
+    fn run(self: &Arc<Self>, run: Run) -> Report {
+        world::play(self, run)
+    }
+
+    fn survey(self: &Arc<Self>, run: Run, node: usize) -> Vec<u64> {
+        world::survey(self, run, node)
+    }
+
+    fn orders(&self, wanted: Orders) -> Seen {
+        table::orders(self, wanted)
+    }
+
+    fn enumerate_twins(&self, twins: Twins, leaders: &[usize]) -> Enumeration {
+        table::enumerate_twins(self, twins, leaders)
+    }
+
+    fn sample_twins(&self, twins: Twins, seeds: Range<u64>) -> Enumeration {
+        table::sample_twins(self, twins, seeds)
     }
 }

@@ -1,8 +1,9 @@
 //! What the simulator has to know about an engine.
 
-use core::time::Duration;
+use core::{fmt, ops::Range, time::Duration};
+use std::sync::Arc;
 
-use super::{Byzantine, Faults, Stream};
+use super::{Byzantine, Enumeration, Faults, Orders, Report, Run, Seen, Stream, Twins, table, world};
 use crate::{
     gate::GateRules,
     types::{Codec, Engine, Evidence, Height, Model, Statement},
@@ -138,5 +139,42 @@ pub trait Lab: Send + Sync + Sized + 'static {
     /// drawn, more than F hostile ones may come in a row.
     fn led(&self, _value: &ValueOf<Self>, _parent: Option<&ValueOf<Self>>, _cert: &CertOf<Self>) -> Vec<PeerOf<Self>> {
         Vec::new()
+    }
+
+    /// Plays a run. A lab that says this again, with the same body, is compiled once with its crate and not in every
+    /// program that plays it; so for those below.
+    fn run(self: &Arc<Self>, run: Run) -> Report {
+        world::play(self, run)
+    }
+
+    /// Plays a run; returns how many things `node` had done when it had applied each height.
+    fn survey(self: &Arc<Self>, run: Run, node: usize) -> Vec<u64> {
+        world::survey(self, run, node)
+    }
+
+    /// See [`orders`](super::orders).
+    fn orders(&self, wanted: Orders) -> Seen
+    where
+        Self: Clone,
+        Self::Engine: Clone + fmt::Debug,
+    {
+        table::orders(self, wanted)
+    }
+
+    /// See [`enumerate_twins`](super::enumerate_twins).
+    fn enumerate_twins(&self, twins: Twins, leaders: &[usize]) -> Enumeration
+    where
+        Self: Clone,
+        Self::Engine: Clone + fmt::Debug,
+    {
+        table::enumerate_twins(self, twins, leaders)
+    }
+
+    /// See [`sample_twins`](super::sample_twins).
+    fn sample_twins(&self, twins: Twins, seeds: Range<u64>) -> Enumeration
+    where
+        Self: Clone,
+    {
+        table::sample_twins(self, twins, seeds)
     }
 }

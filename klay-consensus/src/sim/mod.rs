@@ -55,7 +55,9 @@ mod table;
 pub mod value;
 mod world;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
+
+use core::fmt;
 
 pub use crashes::{CrashSweep, crash_sweep};
 pub use faults::{Byzantine, Delays, Faults};
@@ -66,10 +68,31 @@ pub use replay::BadReplay;
 pub use report::{Metrics, Report, Violation};
 pub use shrink::shrink;
 pub use sweep::{Sweep, sweep};
-pub use table::{Enumeration, Orders, Seen, Twins, enumerate_twins, orders, sample_twins};
+pub use table::{Enumeration, Orders, Seen, Twins};
 pub use world::{CrashPoint, Run};
 
 /// Plays a run.
 pub fn run<L: Lab>(lab: &Arc<L>, run: Run) -> Report {
-    world::World::new(Arc::clone(lab), run).play()
+    lab.run(run)
+}
+
+/// Tries every order of one height among all nodes of a lab.
+pub fn orders<L: Lab + Clone>(lab: &L, wanted: Orders) -> Seen
+where
+    L::Engine: Clone + fmt::Debug,
+{
+    lab.orders(wanted)
+}
+
+/// Tries every partition in every round under one list of leaders.
+pub fn enumerate_twins<L: Lab + Clone>(lab: &L, twins: Twins, leaders: &[usize]) -> Enumeration
+where
+    L::Engine: Clone + fmt::Debug,
+{
+    lab.enumerate_twins(twins, leaders)
+}
+
+/// Tries leaders and partitions drawn from each seed.
+pub fn sample_twins<L: Lab + Clone>(lab: &L, twins: Twins, seeds: Range<u64>) -> Enumeration {
+    lab.sample_twins(twins, seeds)
 }

@@ -1,6 +1,6 @@
 //! Simplex in the lab.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use core::time::Duration;
 
@@ -8,8 +8,9 @@ use alloy_primitives::{Address, B256};
 use klay_core::crypto::keccak256;
 
 use super::{
-    Byzantine, Faults, Lab, Stream,
+    Byzantine, Enumeration, Faults, Lab, Orders, Report, Run, Seen, Stream, Twins, table,
     value::{LabValue, MockAuthors, Turns, carried, mock_sign},
+    world,
 };
 use crate::{
     gate::GateRules,
@@ -274,5 +275,25 @@ impl Lab for SimplexLab {
         // A view's leader is that of the round before its number.
         self.turns
             .led(Height::new(epoch.saturating_add(1)), before..number(view(value)).saturating_add(cert.round.get()))
+    }
+
+    fn run(self: &Arc<Self>, run: Run) -> Report {
+        world::play(self, run)
+    }
+
+    fn survey(self: &Arc<Self>, run: Run, node: usize) -> Vec<u64> {
+        world::survey(self, run, node)
+    }
+
+    fn orders(&self, wanted: Orders) -> Seen {
+        table::orders(self, wanted)
+    }
+
+    fn enumerate_twins(&self, twins: Twins, leaders: &[usize]) -> Enumeration {
+        table::enumerate_twins(self, twins, leaders)
+    }
+
+    fn sample_twins(&self, twins: Twins, seeds: Range<u64>) -> Enumeration {
+        table::sample_twins(self, twins, seeds)
     }
 }

@@ -18,8 +18,10 @@ use std::{
 
 use core::time::Duration;
 
-pub use orders::{Orders, Seen, orders};
-pub use twins::{Enumeration, Twins, enumerate_twins, sample_twins};
+pub(super) use orders::orders;
+pub use orders::{Orders, Seen};
+pub use twins::{Enumeration, Twins};
+pub(super) use twins::{enumerate_twins, sample_twins};
 
 use super::{
     Lab, Violation,

@@ -65,7 +65,7 @@ struct State {
 }
 
 /// Tries every order of one height among all nodes of a lab.
-pub fn orders<L: Lab + Clone>(lab: &L, wanted: Orders) -> Seen
+pub(in crate::sim) fn orders<L: Lab + Clone>(lab: &L, wanted: Orders) -> Seen
 where
     L::Engine: Clone + fmt::Debug,
 {

@@ -110,7 +110,7 @@ struct Point {
 }
 
 /// Every partition in every round under one list of leaders.
-pub fn enumerate_twins<L: Lab + Clone>(lab: &L, twins: Twins, leaders: &[usize]) -> Enumeration
+pub(in crate::sim) fn enumerate_twins<L: Lab + Clone>(lab: &L, twins: Twins, leaders: &[usize]) -> Enumeration
 where
     L::Engine: Clone + fmt::Debug,
 {
@@ -156,7 +156,7 @@ where
 }
 
 /// Leaders and partitions drawn from each seed.
-pub fn sample_twins<L: Lab + Clone>(lab: &L, twins: Twins, seeds: Range<u64>) -> Enumeration {
+pub(in crate::sim) fn sample_twins<L: Lab + Clone>(lab: &L, twins: Twins, seeds: Range<u64>) -> Enumeration {
     let nodes = lab.nodes();
     let mut seen = Enumeration::default();
     for seed in seeds {

@@ -62,6 +62,20 @@ impl Run {
     }
 }
 
+/// Plays a run.
+pub(super) fn play<L: Lab>(lab: &Arc<L>, run: Run) -> Report {
+    let mut world = World::new(Arc::clone(lab), run);
+    world.drive();
+    world.report()
+}
+
+/// Plays a run; returns how much a node had done when it had applied each height.
+pub(super) fn survey<L: Lab>(lab: &Arc<L>, run: Run, node: usize) -> Vec<u64> {
+    let mut world = World::new(Arc::clone(lab), run);
+    world.drive();
+    world.nodes.swap_remove(node).marks
+}
+
 enum Event<L: Lab> {
     Message { to: usize, from: usize, msg: Arc<MsgOf<L>>, checked: bool },
     Block { to: usize, from: usize, block: Arc<BlockOf<L>> },
@@ -211,17 +225,6 @@ impl<L: Lab> World<L> {
             let timers = if steps.chance(300) { steps.below(2_000_000_000) } else { 0 };
             self.at(at, Event::Jump { node, wall, timers });
         }
-    }
-
-    pub(super) fn play(mut self) -> Report {
-        self.drive();
-        self.report()
-    }
-
-    /// Plays the run; returns how much a node had done when it had applied each height.
-    pub(super) fn survey(mut self, node: usize) -> Vec<u64> {
-        self.drive();
-        self.nodes.swap_remove(node).marks
     }
 
     fn drive(&mut self) {
