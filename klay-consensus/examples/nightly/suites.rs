@@ -8,24 +8,28 @@
 //! | sweep | a crash after each thing that each node does in 20 heights, three outcomes for its disk | 4, 7 |
 //! | twins | one twin, 4 rounds (Simplex: 3): all leaders, all partitions into up to three groups | 4 |
 //! | twins-drawn | leaders and partitions drawn: 4 rounds with one twin, 7 rounds with two | 4, 7 |
+//! | soak | 100 runs of 10,000 heights with faults that come back | 4 |
 //! | orders | every order of arrival: one round to its end; two rounds for 24 events | 4 |
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use klay_consensus::{
     sim::{
-        CrashSweep, Lab, Orders, Profile, Run, Seen, Sweep, Twins, Violation, crash_sweep, enumerate_twins, orders,
-        sample_twins, sweep,
+        CrashSweep, Faults, Lab, Orders, Profile, Run, Seen, Sweep, Twins, Violation, crash_sweep, enumerate_twins,
+        orders, sample_twins, sweep,
     },
     types::Engine as _,
 };
 
 use crate::Wanted;
 
-pub(crate) const NAMES: [&str; 7] = ["all", "crash", "partition", "sweep", "twins", "twins-drawn", "orders"];
+pub(crate) const NAMES: [&str; 8] = ["all", "crash", "partition", "sweep", "twins", "twins-drawn", "soak", "orders"];
 
 /// Scenarios of twins that are drawn.
 const DRAWN: u64 = 100_000;
+
+/// Heights of a long run.
+const LONG: u64 = 10_000;
 
 /// What a piece has shown.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +94,7 @@ where
                 Some(row(lists, 1, all_twins(lab)))
             }
             ("twins-drawn", 4 | 7) => Some(row(DRAWN, 500, drawn_twins(lab))),
+            ("soak", 4) => Some(row(100, 2, soak(lab))),
             ("orders", 4) => Some(row(2, 1, all_orders(lab))),
             _ => None,
         });
@@ -103,6 +108,15 @@ fn profile<L: Lab + Clone>(lab: &L, name: &'static str) -> Play {
     let (lab, profile) = (Arc::new(lab.clone()), Profile::named(name).unwrap());
     let nodes = lab.nodes() as u32;
     Box::new(move |seeds| sweep(&lab, seeds, 1, |seed| Run::new(seed, profile.faults(nodes, seed)), |_, _| {}).into())
+}
+
+fn soak<L: Lab + Clone>(lab: &L) -> Play {
+    let lab = Arc::new(lab.clone());
+    let nodes = lab.nodes() as u32;
+    // Faults for four fifths of the heights: one a second, or two where they overlap.
+    let seconds = LONG * 4 / if lab.pipelined() { 10 } else { 5 };
+    let run = move |seed| Run { heights: LONG, ..Run::new(seed, Faults::soak(nodes, seed, seconds)) };
+    Box::new(move |seeds| sweep(&lab, seeds, 1, run, |_, _| {}).into())
 }
 
 fn crashes<L: Lab + Clone>(lab: &L) -> (u64, Play) {

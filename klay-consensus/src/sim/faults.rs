@@ -44,6 +44,8 @@ pub struct Faults {
     pub partitions: u32,
     /// Episodes in which one node does not hear another.
     pub one_way: u32,
+    /// Longest time of an episode; 0 for up to the time at which the network settles.
+    pub episode: Duration,
     /// Nodes whose messages take ten times as long.
     pub slow_nodes: u32,
     /// How often the first node to decide a height is cut off at that moment, so that the others have to find its
@@ -216,6 +218,7 @@ impl Faults {
             settles_at: Duration::ZERO,
             partitions: 0,
             one_way: 0,
+            episode: Duration::ZERO,
             slow_nodes: 0,
             isolate_deciders: 0,
             starve_votes: 0,
@@ -260,6 +263,7 @@ impl Faults {
             ("settles_at", Span(&mut self.settles_at)),
             ("partitions", Number(&mut self.partitions)),
             ("one_way", Number(&mut self.one_way)),
+            ("episode", Span(&mut self.episode)),
             ("slow_nodes", Number(&mut self.slow_nodes)),
             ("isolate_deciders", Number(&mut self.isolate_deciders)),
             ("starve_votes", Number(&mut self.starve_votes)),

@@ -63,7 +63,11 @@ impl Links {
         let mut draw = Stream::new(seed, Concern::Partition);
         let episode = |draw: &mut Stream| {
             let from = Time::from_nanos(draw.below(settles.as_nanos()));
-            let longest = settles.as_nanos().saturating_sub(from.as_nanos());
+            let rest = settles.as_nanos().saturating_sub(from.as_nanos());
+            let longest = match faults.episode.as_nanos() as u64 {
+                0 => rest,
+                episode => episode.min(rest),
+            };
             (from, from.after(Duration::from_nanos(draw.below(longest))))
         };
         let cuts = (0..faults.partitions).map(|_| {

@@ -212,4 +212,27 @@ impl Faults {
             ..Self::network()
         }
     }
+
+    /// Everything now and then for so many seconds, for long runs. Clocks are set no more often and drift no faster than
+    /// those of hosts that are looked after.
+    pub fn soak(n: u32, seed: u64, seconds: u64) -> Self {
+        let every = |span: u64| (seconds / span) as u32;
+        Self {
+            drop: 20,
+            duplicate: 20,
+            corrupt: 2,
+            delay_wild: Duration::from_millis(500),
+            partitions: every(300),
+            one_way: every(300),
+            episode: Duration::from_secs(40),
+            isolate_deciders: 2,
+            starve_votes: 2,
+            crashes: every(60),
+            clock_offset: Duration::from_millis(500),
+            clock_drift: 20,
+            clock_steps: 2,
+            settles_at: Duration::from_secs(seconds),
+            ..Self::all(n, seed)
+        }
+    }
 }

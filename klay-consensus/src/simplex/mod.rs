@@ -68,8 +68,8 @@ use crate::{
     },
     types::{
         Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input, Limits, Lsn,
-        Misbehaviour, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate, Verdict,
-        View,
+        Misbehaviour, Record, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate,
+        Verdict, View,
     },
 };
 
@@ -274,11 +274,19 @@ impl<V: WireValue> Simplex<V> {
         engine
     }
 
-    /// Records of views that the chain has left behind do no harm: certificates stand for themselves.
+    /// Records of views that the chain has left behind do no harm, as certificates stand for themselves; a log may hold
+    /// very many of them, so they are passed over.
     fn restore(&mut self, log: Vec<SimplexRecord>) {
+        let places_floor = |record: &&SimplexRecord| match record {
+            SimplexRecord::Certified(c) => c.vote.kind == Kind::Notarize && c.vote.id == self.floor.id,
+            SimplexRecord::Entered { .. } | SimplexRecord::Value { .. } => false,
+        };
+        let below = log.iter().filter(places_floor).map(Record::slot).min().unwrap_or_default();
         for record in log {
+            let is_past = record.slot() < below;
             match record {
                 SimplexRecord::Entered { view } => self.restored = self.restored.max(Some(view)),
+                _ if is_past => {}
                 SimplexRecord::Certified(certificate) => {
                     if self.is_certificate(&certificate) {
                         self.tree.add(certificate);

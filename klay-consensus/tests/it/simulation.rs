@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
+use alloy_primitives::{B256, keccak256};
 use klay_consensus::{
     istanbul::Compat,
-    sim::{Faults, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink, simplex::SimplexLab},
+    sim::{
+        Faults, Lab, Report, Run, istanbul::IstanbulLab, justified::JustifiedLab, run, shrink, simplex::SimplexLab,
+        value::LabValue,
+    },
+    simplex::{Certificate, Kind, Simplex, SimplexRecord, Vote},
+    types::{Engine as _, Floor, Height, Slot, Time},
 };
 
 fn seeds() -> u64 {
@@ -118,4 +124,40 @@ fn simplex_keeps_every_promise_under_every_fault() {
             assert!(report.is_good(), "n = {n}, seed = {seed}: {report:#?}");
         }
     }
+}
+
+/// A run of so many heights, with faults for four fifths of them.
+fn long<L: Lab>(lab: L, seed: u64, heights: u64) -> Report {
+    let seconds = heights * 4 / if lab.pipelined() { 10 } else { 5 };
+    let faults = Faults::soak(lab.nodes() as u32, seed, seconds);
+    run(&Arc::new(lab), Run { heights, ..Run::new(seed, faults) })
+}
+
+#[test]
+fn ten_thousand_heights_with_faults_that_come_back() {
+    for report in [long(JustifiedLab::new(4), 1, 4_000), long(SimplexLab::new(4), 1, 4_000)] {
+        assert!(report.is_good() && report.metrics.heights >= 4_000, "{report:#?}");
+    }
+    // Its locks may stop it; nothing else may happen.
+    let report = long(IstanbulLab::new(4, Compat::default()), 1, 2_000);
+    assert!(is_safe(&report), "{report:#?}");
+}
+
+#[test]
+fn what_the_chain_has_left_behind_is_not_read_back_from_a_log() {
+    let lab = SimplexLab::new(4);
+    let id = |view: u64| keccak256(view.to_be_bytes());
+    let certified = |view: u64| {
+        let vote = Vote { kind: Kind::Notarize, view: Slot::new(view), id: id(view) };
+        let seals = (0..3).map(|node| lab.sign(node, vote.digest(B256::ZERO).0)).collect();
+        SimplexRecord::Certified(Certificate { vote, seals })
+    };
+    let log: Vec<_> = (1..=5_000).map(certified).collect();
+    let kept = |height: u64, id| {
+        let floor = Floor { height: Height::new(height), id, next_at: Time::ZERO };
+        Simplex::<LabValue>::open(lab.config(0), floor, log.clone()).unwrap().status().backlog
+    };
+    assert_eq!(kept(4_990, id(4_990)), 11);
+    // Where the log does not say how far the chain is, what is kept is bounded.
+    assert_eq!(kept(4_990, id(0)), 4_096);
 }
