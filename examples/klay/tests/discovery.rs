@@ -96,6 +96,21 @@ fn strangers_are_limited_and_friends_are_not() {
     let more: Vec<&str> = ["--max-peers", "1"].into_iter().chain(named.iter().flat_map(|p| ["--peer", p])).collect();
     network.restart_with(0, &more);
     until(WAIT, "all friends", || peers(&network.node(0)) == Some(3));
+
+    // A peer more, and one less, while it runs.
+    network.kill(1);
+    until(WAIT, "node 1 to be gone", || network.node(1).try_head().is_none());
+    network.restart_with(1, &["--admin"]);
+    let peers_of = |n: u16| peers(&network.node(n));
+    until(WAIT, "node 1 to be back", || peers_of(1) == Some(1));
+    let node = network.node(1);
+    assert_eq!(node.call("admin_addPeer", &json!([named[1]])).unwrap(), true);
+    until(WAIT, "the new peer", || peers_of(1) == Some(2) && peers_of(2) == Some(2));
+    assert_eq!(node.call("admin_removePeer", &json!([named[1]])).unwrap(), true);
+    until(WAIT, "the new peer to be gone", || peers_of(1) == Some(1) && peers_of(2) == Some(1));
+    let refused = node.call("admin_addPeer", &json!(["kni://abc@127.0.0.1:1"])).unwrap_err();
+    assert!(refused.contains("is no address of a peer"), "{refused}");
+    assert!(network.node(2).call("admin_addPeer", &json!([named[0]])).is_err(), "only with --admin");
 }
 
 #[test]

@@ -374,6 +374,16 @@ impl Network {
         self.0.peers.greeted().into_iter().filter_map(info).collect()
     }
 
+    /// Keeps connecting to a peer, beyond the limit of connections. Returns whether the connections have taken note.
+    pub fn keep(&self, peer: PeerAddress) -> bool {
+        self.0.commands.try_send(Command::Keep(peer)).is_ok()
+    }
+
+    /// Connects to a peer no longer and closes what there is. Returns whether the connections have taken note.
+    pub fn forget(&self, peer: PeerAddress) -> bool {
+        self.0.commands.try_send(Command::Forget(peer)).is_ok()
+    }
+
     /// The highest block that a peer has spoken of.
     pub fn best_known(&self) -> u64 {
         self.0.peers.best().map_or(0, |session| session.head())

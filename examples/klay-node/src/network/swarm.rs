@@ -30,6 +30,8 @@ const COURTESY: Duration = Duration::from_secs(3);
 const MAX_FOUND: usize = 256;
 /// Addresses of one of them.
 const MAX_ADDRESSES: usize = 8;
+/// Peers to which connections are kept.
+const MAX_KEPT: usize = 1_024;
 /// A connection on which nothing is answered for so long is closed.
 const PING: Duration = Duration::from_secs(4);
 
@@ -138,6 +140,10 @@ pub(super) struct Behaviour {
 pub(super) enum Command {
     /// Close everything with a peer.
     Disconnect(PeerId),
+    /// Keep connecting to a peer.
+    Keep(PeerAddress),
+    /// Do so no longer, and close everything with it.
+    Forget(PeerAddress),
 }
 
 pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
@@ -210,9 +216,37 @@ impl Connections {
                         // Fails only if it is gone already.
                         let _gone = self.swarm.disconnect_peer_id(peer);
                     }
+                    Some(Command::Keep(peer)) => self.keep(peer),
+                    Some(Command::Forget(peer)) => self.forget(&peer).await,
                     None => return,
                 },
             }
+        }
+    }
+
+    fn keep(&mut self, peer: PeerAddress) {
+        if self.peers.contains(&peer) || self.peers.len() >= MAX_KEPT {
+            return;
+        }
+        if let Some(id) = &peer.id {
+            self.swarm.behaviour_mut().limits.bypass_peer_id(id);
+        }
+        self.peers.push(peer);
+    }
+
+    /// By its name, if it has one: its other addresses are forgotten as well.
+    async fn forget(&mut self, peer: &PeerAddress) {
+        self.peers.retain(|kept| kept != peer && (kept.id.is_none() || kept.id != peer.id));
+        let id = match peer.id {
+            Some(id) => Some(id),
+            None => {
+                let addresses = peer.resolve().await.unwrap_or_default();
+                addresses.iter().find_map(|address| self.met.get(address).copied())
+            }
+        };
+        if let Some(id) = id {
+            self.swarm.behaviour_mut().limits.remove_peer_id(&id);
+            let _gone = self.swarm.disconnect_peer_id(id);
         }
     }
 

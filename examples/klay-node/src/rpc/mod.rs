@@ -37,7 +37,7 @@ pub use connection::{CloseReason, Connection, Feed, Session, Topics};
 pub use engine::{Answer, Engine};
 pub use error::RpcError;
 pub use limits::Limits;
-pub use methods::{table, with_chain_files};
+pub use methods::{table, with_chain_files, with_peers};
 pub use pages::{Page, Pages};
 pub use server::{Server, ServerConfig};
 pub use services::Services;

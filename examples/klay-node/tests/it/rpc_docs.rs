@@ -20,7 +20,7 @@ fn page(table: &Table) -> String {
         What `klay-node` serves, made from its method table. Parameters show the type that error messages name; `?` may \
         be left out. `klay_` is another name of `kaia_`. Raw transactions that stand next to each other in a batch reach \
         the pool together; methods marked `thread` run on threads for blocking work, a bounded number at once. \
-        `admin_exportChain`, `admin_importChain` and `admin_importChainFromString` are served with `--admin` only.\n",
+        `admin_exportChain`, `admin_importChain` and `admin_importChainFromString` are served with `--admin` only; so are `admin_addPeer` and `admin_removePeer` by a node that has a network, and other nodes only check the address.\n",
     );
     for namespace in Namespace::ALL {
         let rows: Vec<_> = table.methods().into_iter().filter(|m| m.namespace == namespace).collect();

@@ -82,6 +82,9 @@ pub(crate) struct RunNode {
     /// Address of JSON-RPC over WebSocket, or `off` [default: 127.0.0.1:8552]
     #[arg(long, value_name = "ADDRESS")]
     ws: Option<String>,
+    /// Serve admin_addPeer and admin_removePeer too: whoever reaches JSON-RPC says then whom the node connects to
+    #[arg(long)]
+    admin: bool,
     /// After the consensus log was lost: no copy of the key has signed anything in or above this block
     #[arg(long, value_name = "BLOCK")]
     resume_floor: Option<u64>,
@@ -120,6 +123,7 @@ impl RunNode {
             None => NodeFile::default(),
         };
         let (exports, import) = (self.export_gate, self.import_gate.take());
+        let is_operated = self.admin;
         let Settings { config, gate, http, ws } = self.settings(file)?;
         if exports {
             println!("{}", gate.export()?);
@@ -141,7 +145,11 @@ impl RunNode {
             limits,
             ..ServerConfig::default()
         };
-        let (table, pages) = (rpc::table(&services), Arc::new(NodePages(node.clone())));
+        let mut table = rpc::table(&services);
+        if let Some(network) = node.network().filter(|_| is_operated) {
+            table = rpc::with_peers(table, network);
+        }
+        let pages = Arc::new(NodePages(node.clone()));
         let server = Server::start_with_pages(server, table, Arc::new(NodeTopics::new(services)), pages).await?;
         let head = node.chain().head();
         tracing::info!(

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::kni;
 use crate::{
     export::{ExportError, export},
-    network::{Network, PeerInfo},
+    network::{BadPeerAddress, Network, PeerAddress, PeerInfo},
     rpc::{
         Namespace, RpcError, Services, Table,
         decode::BlockNumber,
@@ -35,17 +35,27 @@ pub(super) fn add(table: &mut Table, services: &Arc<Services>) {
         peers.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(peers.iter().map(peer).collect::<Vec<_>>())
     });
-    // Nodes here speak libp2p and find each other by their network's files: the reference client's nodes are no peers.
-    for name in ["addPeer", "removePeer"] {
-        table.quick(&ADMIN, name, |(address,): (String,)| {
-            let checked = kni::check(&address);
-            checked.map(|()| true).map_err(|fault| RpcError::failed(format!("invalid kni: {fault}")))
-        });
+    // Without a network nobody is ever connected, whoever is named.
+    if services.node.network().is_none() {
+        for name in ["addPeer", "removePeer"] {
+            table.quick(&ADMIN, name, |(address,): (String,)| {
+                let checked = kni::check(&address);
+                checked.map(|()| true).map_err(|fault| RpcError::failed(format!("invalid kni: {fault}")))
+            });
+        }
     }
     let s = Arc::clone(services);
     table.quick(&ADMIN, "datadir", move |()| {
         Ok(s.node.folder().map(|folder| folder.display().to_string()).unwrap_or_default())
     });
+}
+
+/// Whom the node connects to.
+pub(super) fn add_peers(table: &mut Table, network: &Network) {
+    let to = network.clone();
+    table.quick(&ADMIN, "addPeer", move |(address,): (String,)| Ok(to.keep(peer_address(&address)?)));
+    let to = network.clone();
+    table.quick(&ADMIN, "removePeer", move |(address,): (String,)| Ok(to.forget(peer_address(&address)?)));
 }
 
 /// What reads and writes files of this machine, and takes blocks.
@@ -107,6 +117,11 @@ fn peer(peer: &PeerInfo) -> Value {
         "networks": [{ "nodeType": peer.role.name() }],
         "protocols": { PROTOCOL: { "blockscore": number(U256::from(peer.head).saturating_add(U256::ONE)) } },
     })
+}
+
+/// Nodes here speak libp2p: those of the reference client are no peers.
+fn peer_address(text: &str) -> Result<PeerAddress, RpcError> {
+    text.parse().map_err(|error: BadPeerAddress| RpcError::failed(format!("invalid kni: {error}")))
 }
 
 /// Host and port of a multiaddress like `/ip4/127.0.0.1/tcp/32323/..`.

@@ -31,6 +31,7 @@ mod wallet;
 use std::sync::Arc;
 
 use super::{Namespace, Services, Table};
+use crate::network::Network;
 
 /// Both flavours.
 const BOTH: [Namespace; 2] = [Namespace::Kaia, Namespace::Eth];
@@ -74,5 +75,14 @@ pub fn table(services: &Arc<Services>) -> Table {
 #[must_use]
 pub fn with_chain_files(mut table: Table, services: &Arc<Services>) -> Table {
     admin::add_files(&mut table, services);
+    table.with_modules()
+}
+
+/// `table` with `admin_addPeer` and `admin_removePeer`, which take addresses of peers as
+/// [`PeerAddress`](crate::network::PeerAddress) reads them: whom a node
+/// speaks with is for callers that one trusts.
+#[must_use]
+pub fn with_peers(mut table: Table, network: &Network) -> Table {
+    admin::add_peers(&mut table, network);
     table.with_modules()
 }
