@@ -8,7 +8,7 @@
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
-use alloy_primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use klay_core::{
     Fork, PublicKey, Rules, SenderPays, Sign, Signature, TxEnvelope,
@@ -121,25 +121,13 @@ fn recipient(n: usize) -> Address {
 
 fn context() -> BlockContext {
     let header = Header {
-        parent_hash: B256::ZERO,
         rewardbase: Address::repeat_byte(0xbb),
-        state_root: B256::ZERO,
-        transactions_root: B256::ZERO,
-        receipts_root: B256::ZERO,
-        logs_bloom: Bloom::ZERO,
         block_score: U256::ONE,
         number: 100,
-        gas_used: 0,
         timestamp: 1_700_000_000,
-        timestamp_fos: 0,
-        extra: Bytes::new(),
-        governance: Bytes::new(),
-        vote: Bytes::new(),
         base_fee: Some(U256::from(PRICE)),
-        random_reveal: None,
-        mix_hash: None,
-        blob_gas_used: None,
         excess_blob_gas: Some(0),
+        ..Header::default()
     };
     BlockContext::new(CHAIN, Rules::up_to(Fork::Osaka), &header, PROPOSER)
 }

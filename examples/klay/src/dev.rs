@@ -1,7 +1,7 @@
 //! `klay dev`: a chain on this machine.
 
 use std::{
-    io::{self, IsTerminal},
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,9 +20,8 @@ use klay_node::{
     pool::PoolConfig,
     rpc::{self, Limits, NodeTopics, Server, ServerConfig, Services},
 };
-use tracing_subscriber::EnvFilter;
 
-use crate::cli::Outcome;
+use crate::{cli::Outcome, logs};
 
 /// Run a chain on this machine: every fork active, funded accounts, blocks sealed by one authority.
 #[derive(Debug, Parser)]
@@ -107,13 +106,7 @@ pub(crate) fn listen(text: &str) -> Result<Listen, String> {
 
 impl Dev {
     pub(crate) fn run(self) -> Outcome {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .with_target(false)
-            .init();
+        logs::begin(false);
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve())
     }
 
@@ -131,14 +124,7 @@ impl Dev {
         let node = Node::start(config).await?;
         let limits = Limits { is_strict: self.strict, ..Limits::default() };
         let services = Services::new(node.clone(), limits.clone());
-        let server = ServerConfig {
-            http: self.http.0,
-            ws: self.ws.0,
-            cors: vec!["*".to_owned()],
-            ws_origins: vec!["*".to_owned()],
-            limits,
-            ..ServerConfig::default()
-        };
+        let server = ServerConfig::for_all_origins(self.http.0, self.ws.0, limits);
         let mut table = rpc::table(&services);
         if self.admin {
             table = rpc::with_chain_files(table, &services);

@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod lab;
 mod load;
+mod logs;
 mod net;
 mod serve;
 

@@ -1,11 +1,6 @@
 //! `klay serve`: JSON-RPC on a chain that is there.
 
-use std::{
-    io::{self, IsTerminal},
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use klay_node::{
@@ -13,12 +8,12 @@ use klay_node::{
     node::Data,
     rpc::{self, Limits, NodeTopics, Server, ServerConfig, Services},
 };
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     cli::Outcome,
     dev::{Listen, listen, wait_for_the_end},
     import::data_folder,
+    logs,
 };
 
 /// Answer JSON-RPC on an imported chain, without making blocks.
@@ -43,13 +38,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> Outcome {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .with_target(false)
-            .init();
+        logs::begin(false);
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve())
     }
 
@@ -63,14 +52,7 @@ impl Serve {
         // The chain is the reference client's, and so are the answers.
         let limits = Limits { is_strict: true, ..Limits::default() };
         let services = Services::new(node.clone(), limits.clone());
-        let server = ServerConfig {
-            http: self.http.0,
-            ws: self.ws.0,
-            cors: vec!["*".to_owned()],
-            ws_origins: vec!["*".to_owned()],
-            limits,
-            ..ServerConfig::default()
-        };
+        let server = ServerConfig::for_all_origins(self.http.0, self.ws.0, limits);
         let mut table = rpc::table(&services);
         if self.admin {
             table = rpc::with_chain_files(table, &services);

@@ -6,33 +6,13 @@ use crate::common;
 use std::sync::Arc;
 
 use klay_accounts::KeyError;
-use klay_core::{Address, B256, Bytes, Fork, Rules, U256, block::Header, storage::Memory};
+use klay_core::{Address, Fork, Rules, U256, block::Header, storage::Memory};
 use klay_feedeleg::{KlaytnTx, RecoveredKlaytnTx};
 use klay_vm::{BlockContext, BlockExecutor, State, TxError};
 use serde_json::Value;
 
 fn header() -> Header {
-    Header {
-        parent_hash: B256::ZERO,
-        rewardbase: Address::ZERO,
-        state_root: B256::ZERO,
-        transactions_root: B256::ZERO,
-        receipts_root: B256::ZERO,
-        logs_bloom: Default::default(),
-        block_score: U256::ONE,
-        number: 1,
-        gas_used: 0,
-        timestamp: 1,
-        timestamp_fos: 0,
-        extra: Bytes::new(),
-        governance: Bytes::new(),
-        vote: Bytes::new(),
-        base_fee: None,
-        random_reveal: None,
-        mix_hash: None,
-        blob_gas_used: None,
-        excess_blob_gas: None,
-    }
+    Header { block_score: U256::ONE, number: 1, timestamp: 1, ..Header::default() }
 }
 
 /// What the executor says of a transaction whose parties have funds and the nonce it names.

@@ -36,6 +36,14 @@ pub struct ServerConfig {
     pub limits: Limits,
 }
 
+impl ServerConfig {
+    /// Listens at these addresses, and pages of every origin may ask.
+    pub fn for_all_origins(http: Option<SocketAddr>, ws: Option<SocketAddr>, limits: Limits) -> Self {
+        let all = vec!["*".to_owned()];
+        Self { http, ws, cors: all.clone(), ws_origins: all, limits, ..Self::default() }
+    }
+}
+
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {

@@ -5,79 +5,50 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256, hex, keccak256};
 use klay_core::ChainConfig;
 use klay_node::{
-    Node, NodeConfig,
+    NodeConfig,
     chain::ChainOptions,
     dev::{self, DevAccounts},
     node::Authority,
-    rpc::{Engine, Limits, Services, table, with_chain_files},
+    rpc::{Limits, Services, table},
 };
 use serde_json::{Value, json};
+
+use crate::common::rpc::Rpc;
 
 /// In each block, in peb.
 const MINTED: U256 = U256::from_limbs([9, 0, 0, 0]);
 
-struct Dev {
-    node: Node,
-    engine: Engine,
+/// A node whose states stay readable and whose chain can be written and read as a file.
+async fn node(authority: impl FnOnce(&DevAccounts) -> Option<Authority>) -> Rpc {
+    let accounts = DevAccounts::derive(dev::MNEMONIC, 2).unwrap();
+    let mut config = ChainConfig::all_forks(dev::CHAIN_ID);
+    config.governance.get_or_insert_default().reward.get_or_insert_default().minting_amount = MINTED;
+    let validators = core::slice::from_ref(&accounts.authority);
+    let genesis = accounts.network_genesis(config, validators, Address::ZERO).prepared().unwrap();
+    Rpc::with_files(NodeConfig {
+        wallet: accounts.wallet(),
+        authority: authority(&accounts),
+        chain: ChainOptions::archive(),
+        ..NodeConfig::new(genesis)
+    })
+    .await
 }
 
-impl Dev {
-    async fn start(authority: impl FnOnce(&DevAccounts) -> Option<Authority>) -> Self {
-        let accounts = DevAccounts::derive(dev::MNEMONIC, 2).unwrap();
-        let mut config = ChainConfig::all_forks(dev::CHAIN_ID);
-        config.governance.get_or_insert_default().reward.get_or_insert_default().minting_amount = MINTED;
-        let validators = core::slice::from_ref(&accounts.authority);
-        let genesis = accounts.network_genesis(config, validators, Address::ZERO).prepared().unwrap();
-        let node = Node::start(NodeConfig {
-            wallet: accounts.wallet(),
-            authority: authority(&accounts),
-            chain: ChainOptions::archive(),
-            ..NodeConfig::new(genesis)
-        })
-        .await
-        .unwrap();
-        let services = Services::new(node.clone(), Limits::default());
-        let engine = Engine::new(with_chain_files(table(&services), &services), Limits::default());
-        Self { node, engine }
-    }
+async fn instant() -> Rpc {
+    node(|accounts| Some(Authority::instant(accounts.authority.clone()))).await
+}
 
-    async fn instant() -> Self {
-        Self::start(|accounts| Some(Authority::instant(accounts.authority.clone()))).await
-    }
-
-    async fn call(&self, method: &str, params: Value) -> Value {
-        let request = json!({ "id": 1, "method": method, "params": params }).to_string();
-        serde_json::from_slice(&self.engine.answer(request.as_bytes(), None).await.text).unwrap()
-    }
-
-    async fn ok(&self, method: &str, params: Value) -> Value {
-        let answer = self.call(method, params).await;
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    async fn refusal(&self, method: &str, params: Value) -> String {
-        self.call(method, params).await["error"]["message"].as_str().unwrap().to_owned()
-    }
-
+impl Rpc {
     /// A contract that stores 1 in slot 1 and 200 in slot 2 while it is made, and has no code.
     async fn storing_contract(&self) -> Address {
-        let from = self.ok("eth_accounts", json!([])).await[0].clone();
-        let tx = json!({ "from": from, "gas": "0x30d40", "input": "0x600160015560c860025500" });
-        let hash = self.ok("eth_sendTransaction", json!([tx])).await;
-        loop {
-            let receipt = self.ok("eth_getTransactionReceipt", json!([hash])).await;
-            if let Some(address) = receipt["contractAddress"].as_str() {
-                return address.parse().unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let receipt = self.send(json!({ "gas": "0x30d40", "input": "0x600160015560c860025500" })).await;
+        receipt["contractAddress"].as_str().unwrap().parse().unwrap()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_is_dumped_with_the_names_of_accounts_and_slots() {
-    let dev = Dev::instant().await;
+    let dev = instant().await;
     let contract = dev.storing_contract().await;
     let dump = dev.ok("debug_dumpBlock", json!(["latest"])).await;
     let head = dev.node.chain().head();
@@ -107,7 +78,7 @@ async fn a_state_is_dumped_with_the_names_of_accounts_and_slots() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_goes_into_a_file_and_into_another_node() {
-    let dev = Dev::instant().await;
+    let dev = instant().await;
     dev.storing_contract().await;
     dev.node.stop().await;
     let folder = tempfile::tempdir().unwrap();
@@ -116,13 +87,13 @@ async fn a_chain_goes_into_a_file_and_into_another_node() {
         assert_eq!(dev.ok("admin_exportChain", json!([file])).await, true);
         let again = dev.refusal("admin_exportChain", json!([file])).await;
         assert_eq!(again, "location would overwrite an existing file");
-        let other = Dev::start(|_| None).await;
+        let other = node(|_| None).await;
         assert_eq!(other.ok("admin_importChain", json!([file])).await, true);
         assert_eq!(other.node.chain().head().hash, dev.node.chain().head().hash);
         assert_eq!(other.ok("admin_importChain", json!([file])).await, true, "nothing is new");
     }
     let block = dev.ok("debug_getBlockRlp", json!(["0x1"])).await;
-    let other = Dev::start(|_| None).await;
+    let other = node(|_| None).await;
     assert_eq!(other.ok("admin_importChainFromString", json!([block])).await, true);
     assert_eq!(other.node.chain().head().number(), 1);
     let file = |name: &str| folder.path().join(name).display().to_string();
@@ -138,7 +109,7 @@ async fn a_chain_goes_into_a_file_and_into_another_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_for_those_who_were_let_in() {
-    let dev = Dev::start(|_| None).await;
+    let dev = node(|_| None).await;
     let everybody = table(&Services::new(dev.node, Limits::default()));
     for name in ["exportChain", "importChain", "importChainFromString"] {
         assert!(everybody.find(&format!("admin_{name}")).is_none(), "{name}");
@@ -148,7 +119,7 @@ async fn files_are_for_those_who_were_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_says_who_it_is() {
-    let dev = Dev::instant().await;
+    let dev = instant().await;
     let info = dev.ok("admin_nodeInfo", json!([])).await;
     let author = dev.node.author().unwrap();
     assert_eq!(info["nodeAddress"], author.to_string());
@@ -166,8 +137,7 @@ async fn a_node_says_who_it_is() {
 /// Sums are kept as blocks are appended; what an older store lacks is added up from the blocks, to the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_is_known_without_reading_the_chain() {
-    let dev =
-        Dev::start(|accounts| Some(Authority::interval(accounts.authority.clone(), Duration::from_millis(1)))).await;
+    let dev = node(|accounts| Some(Authority::interval(accounts.authority.clone(), Duration::from_millis(1)))).await;
     while dev.node.chain().head().number() < 130 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -2,72 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use klay_node::{
-    Node, NodeConfig,
-    dev::{self, DevAccounts},
-    node::Authority,
-    rpc::{Engine, Limits, NodeTopics, Server, ServerConfig, Services, table},
-};
+use klay_node::rpc::{Limits, NodeTopics, Server, ServerConfig, table};
 use serde_json::{Value, json};
 use soketto::handshake::{Client, ServerResponse};
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
-struct Chain {
-    engine: Engine,
-    services: Arc<Services>,
-    accounts: Vec<String>,
-}
-
-impl Chain {
-    async fn start() -> Self {
-        let accounts = DevAccounts::derive(dev::MNEMONIC, 3).unwrap();
-        let genesis = accounts.genesis(dev::CHAIN_ID).unwrap();
-        let node = Node::start(NodeConfig {
-            wallet: accounts.wallet(),
-            authority: Some(Authority::instant(accounts.authority.clone())),
-            ..NodeConfig::new(genesis)
-        })
-        .await
-        .unwrap();
-        let services = Services::new(node, Limits::default());
-        let engine = Engine::new(table(&services), Limits::default());
-        let mut chain = Self { engine, services, accounts: Vec::new() };
-        let accounts = chain.ok("eth_accounts", json!([])).await;
-        chain.accounts = accounts.as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()).collect();
-        chain
-    }
-
-    async fn call(&self, method: &str, params: Value) -> Value {
-        let request = json!({ "id": 1, "method": method, "params": params }).to_string();
-        serde_json::from_slice(&self.engine.answer(request.as_bytes(), None).await.text).unwrap()
-    }
-
-    async fn ok(&self, method: &str, params: Value) -> Value {
-        let answer = self.call(method, params).await;
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    async fn error(&self, method: &str, params: Value) -> Value {
-        self.call(method, params).await["error"].clone()
-    }
-
-    async fn receipt(&self, hash: &Value) -> Value {
-        for _ in 0..200 {
-            let receipt = self.ok("eth_getTransactionReceipt", json!([hash])).await;
-            if !receipt.is_null() {
-                return receipt;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("{hash} is not mined");
-    }
-}
+use crate::common::rpc::Rpc;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_calls_of_every_client() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     assert_eq!(chain.ok("eth_chainId", json!([])).await, "0x539");
     assert_eq!(chain.ok("klay_chainID", json!([])).await, "0x539");
     assert_eq!(chain.ok("net_version", json!([])).await, "1337");
@@ -86,7 +31,7 @@ async fn the_first_calls_of_every_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_is_sent_and_seen_in_both_flavours() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };
     let before = chain.ok("eth_getBalance", json!([to, "latest"])).await;
     let hash = chain.ok("eth_sendTransaction", json!([{"from": from, "to": to, "value": "0x5"}])).await;
@@ -112,7 +57,7 @@ async fn a_transfer_is_sent_and_seen_in_both_flavours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fee_payer_signs_what_the_sender_signed() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let [from, to, payer] = &chain.accounts[..] else { panic!("three accounts") };
     let request = json!({
         "typeInt": 9, "from": from, "to": to, "value": "0x1", "gas": "0x186a0", "gasPrice": "0xba43b7400",
@@ -142,7 +87,7 @@ const LOGGING: &str = "0x6009600052600760206000a100";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_reach_queries_and_filters() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let from = &chain.accounts[0];
     let logs = chain.ok("eth_newFilter", json!([{"topics": [format!("0x{:064x}", 7)]}])).await;
     let none = chain.ok("eth_newFilter", json!([{"topics": [format!("0x{:064x}", 8)]}])).await;
@@ -168,7 +113,7 @@ async fn logs_reach_queries_and_filters() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_show_why_they_failed() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };
     assert_eq!(chain.ok("eth_estimateGas", json!([{"from": from, "to": to, "value": "0x1"}])).await, "0x5208");
     assert_eq!(chain.ok("eth_call", json!([{"to": to}, "latest"])).await, "0x");
@@ -188,7 +133,7 @@ async fn calls_show_why_they_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_and_keys_have_klaytns_form() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let account = chain.ok("kaia_getAccount", json!([chain.accounts[0], "latest"])).await;
     assert_eq!(account["accType"], 1);
     assert_eq!(account["account"]["nonce"], 0);
@@ -210,7 +155,7 @@ async fn accounts_and_keys_have_klaytns_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_clients_send_transfers_and_updates() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let key = "8f2a55949038a9610f50fb23b5883af3b4ecb3c3bb792cbcefbd1542c692be63";
     let own = chain.ok("personal_importRawKey", json!([key, "pass"])).await;
     let fund = json!([{"from": chain.accounts[0], "to": own, "value": "0xde0b6b3a7640000"}]);
@@ -229,7 +174,7 @@ async fn keys_of_clients_send_transfers_and_updates() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fees_are_half_burnt_and_half_earned() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };
     let before = chain.ok("kaia_getTotalSupply", json!([])).await;
     assert_eq!((&before["burntFee"], &before["totalMinted"]), (&json!("0x0"), &before["totalSupply"]));
@@ -268,7 +213,7 @@ async fn fees_are_half_burnt_and_half_earned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_show_heads_logs_and_transactions() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let config = ServerConfig { http: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..ServerConfig::default() };
     let topics = Arc::new(NodeTopics::new(Arc::clone(&chain.services)));
     let server = Server::start(config, table(&chain.services), topics).await.unwrap();
@@ -320,7 +265,7 @@ async fn subscriptions_show_heads_logs_and_transactions() {
 /// Texts as the reference client gave them, with the same requests to a chain of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_say_what_the_reference_says() {
-    let chain = Chain::start().await;
+    let chain = Rpc::instant(Limits::default()).await;
     let [from, to, _] = &chain.accounts[..] else { panic!("three accounts") };
     let hash = chain.ok("eth_sendTransaction", json!([{"from": from, "to": to, "value": "0x5"}])).await;
     chain.receipt(&hash).await;

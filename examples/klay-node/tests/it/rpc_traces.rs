@@ -3,69 +3,14 @@
 //! Source: spec 40, section 6; spec 80, section 3.7. The recorded traces of the reference client are compared beside the
 //! tracers.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use klay_node::{
-    Node, NodeConfig,
-    dev::{self, DevAccounts},
-    node::Authority,
-    rpc::{Engine, Limits, Services, table},
-};
+use klay_node::rpc::Limits;
 use serde_json::{Value, json};
 
-struct Chain {
-    engine: Engine,
-    services: Arc<Services>,
-    from: String,
-}
+use crate::common::rpc::Rpc;
 
-impl Chain {
-    async fn start(limits: Limits) -> Self {
-        let accounts = DevAccounts::derive(dev::MNEMONIC, 2).unwrap();
-        let genesis = accounts.genesis(dev::CHAIN_ID).unwrap();
-        let node = Node::start(NodeConfig {
-            wallet: accounts.wallet(),
-            authority: Some(Authority::instant(accounts.authority.clone())),
-            ..NodeConfig::new(genesis)
-        })
-        .await
-        .unwrap();
-        let services = Services::new(node, limits.clone());
-        let engine = Engine::new(table(&services), limits);
-        let mut chain = Self { engine, services, from: String::new() };
-        chain.from = chain.ok("eth_accounts", json!([])).await[0].as_str().unwrap().to_owned();
-        chain
-    }
-
-    async fn ask(&self, method: &str, params: Value) -> Value {
-        let request = json!({ "id": 1, "method": method, "params": params }).to_string();
-        serde_json::from_slice(&self.engine.answer(request.as_bytes(), None).await.text).unwrap()
-    }
-
-    async fn ok(&self, method: &str, params: Value) -> Value {
-        let answer = self.ask(method, params).await;
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    async fn refusal(&self, method: &str, params: Value) -> String {
-        self.ask(method, params).await["error"]["message"].as_str().unwrap().to_owned()
-    }
-
-    /// Sends a transaction and waits for its receipt.
-    async fn send(&self, mut tx: Value) -> Value {
-        tx["from"] = json!(self.from);
-        let hash = self.ok("eth_sendTransaction", json!([tx])).await;
-        for _ in 0..400 {
-            let receipt = self.ok("eth_getTransactionReceipt", json!([hash])).await;
-            if !receipt.is_null() {
-                return receipt;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("{hash} is not mined");
-    }
-
+impl Rpc {
     async fn deploy(&self, code: &str) -> String {
         let len = code.len() / 2;
         let init = format!("0x61{len:04x}80600c6000396000f3{code}");
@@ -83,7 +28,7 @@ const WORKS: &str = "6007600155\
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_leaves_out_is_left_out() {
-    let chain = Chain::start(Limits::default()).await;
+    let chain = Rpc::instant(Limits::default()).await;
     let contract = chain.deploy(WORKS).await;
     let receipt = chain.send(json!({ "to": contract, "gas": "0x30d40", "data": "0x11223344ff" })).await;
     let hash = &receipt["transactionHash"];
@@ -115,8 +60,8 @@ async fn what_a_client_leaves_out_is_left_out() {
     let diff = trace(json!({ "tracer": "prestateTracer", "tracerConfig": { "diffMode": true } })).await;
     assert_eq!(diff["post"][&contract], json!({ "storage": { format!("{:#066x}", 1): format!("{:#066x}", 7) } }));
     assert_eq!(
-        diff["post"][&chain.from]["nonce"].as_u64().unwrap(),
-        diff["pre"][&chain.from]["nonce"].as_u64().unwrap() + 1
+        diff["post"][&chain.accounts[0]]["nonce"].as_u64().unwrap(),
+        diff["pre"][&chain.accounts[0]]["nonce"].as_u64().unwrap() + 1
     );
 
     // The identity is one of the oldest precompiled contracts, which are not counted.
@@ -128,7 +73,7 @@ async fn what_a_client_leaves_out_is_left_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_is_traced_by_number_hash_and_bytes() {
-    let chain = Chain::start(Limits::default()).await;
+    let chain = Rpc::instant(Limits::default()).await;
     let contract = chain.deploy(WORKS).await;
     let receipt = chain.send(json!({ "to": contract, "gas": "0x30d40" })).await;
     let config = json!({ "tracer": "callTracer" });
@@ -139,7 +84,7 @@ async fn a_block_is_traced_by_number_hash_and_bytes() {
     assert_eq!(chain.ok("klay_getBlockTransactionCountByNumber", json!([receipt["blockNumber"]])).await, "0x1");
 
     let number = u64::from_str_radix(&receipt["blockNumber"].as_str().unwrap()[2..], 16).unwrap();
-    let block = chain.services.node.chain().block_by_number(number).unwrap().unwrap();
+    let block = chain.node.chain().block_by_number(number).unwrap().unwrap();
     let transactions: Vec<_> = block.transactions.iter().map(|tx| tx.encoded()).collect();
     let encoded = klay_core::block::body::encode_block(&block.header, &transactions);
     let encoded = format!("0x{}", hex::encode(encoded));
@@ -155,7 +100,7 @@ async fn a_block_is_traced_by_number_hash_and_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_is_read_ahead_of_a_transaction() {
-    let chain = Chain::start(Limits::default()).await;
+    let chain = Rpc::instant(Limits::default()).await;
     // Stores 1, 2 and 3 in slots 1, 2 and 3.
     let contract = chain.deploy("600160015560026002556003600355").await;
     let receipt = chain.send(json!({ "to": contract, "gas": "0x30d40" })).await;
@@ -179,7 +124,7 @@ async fn storage_is_read_ahead_of_a_transaction() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_trace_ends_by_time_or_by_size() {
     let limits = Limits { trace_bytes: 1 << 20, call_timeout: Duration::from_secs(1), ..Limits::default() };
-    let chain = Chain::start(limits).await;
+    let chain = Rpc::instant(limits).await;
     let contract = chain.deploy("5b600056").await;
     // A traced call that names no price offers twice the base fee, for which this sender has too little.
     let unpriced = json!({ "to": contract, "gas": "0x1dcd6500" });
@@ -199,7 +144,7 @@ async fn an_endless_trace_ends_by_time_or_by_size() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_keep_the_bounds_of_gas_and_price() {
-    let chain = Chain::start(Limits { call_gas_cap: 1_000_000, ..Limits::default() }).await;
+    let chain = Rpc::instant(Limits { call_gas_cap: 1_000_000, ..Limits::default() }).await;
     // Answers the gas that is left.
     let contract = chain.deploy("5a60005260206000f3").await;
     let gas = |request: Value| chain.ok("eth_call", json!([request, "latest"]));
@@ -229,7 +174,7 @@ async fn calls_keep_the_bounds_of_gas_and_price() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overrides_change_the_state_for_one_request() {
-    let chain = Chain::start(Limits::default()).await;
+    let chain = Rpc::instant(Limits::default()).await;
     // Answers slot 1.
     let contract = chain.deploy("60015460005260206000f3").await;
     let word = |n: u64| format!("{n:#066x}");
@@ -252,7 +197,7 @@ async fn overrides_change_the_state_for_one_request() {
     // An estimate that offers a price: eth_ executes with the overrides, kaia_ only believes the balance.
     let rich = json!({ other: { "balance": "0xde0b6b3a7640000" } });
     let params =
-        json!([{ "from": other, "to": chain.from, "value": "0x1", "gasPrice": "0x5d21dba00" }, "latest", rich]);
+        json!([{ "from": other, "to": chain.accounts[0], "value": "0x1", "gasPrice": "0x5d21dba00" }, "latest", rich]);
     assert_eq!(chain.ok("eth_estimateGas", params.clone()).await, "0x5208");
     assert!(
         chain.refusal("kaia_estimateGas", params.clone()).await.starts_with("err: insufficient balance for transfer")

@@ -2,7 +2,6 @@
 
 pub(crate) mod config;
 pub(crate) mod init;
-mod logs;
 pub(crate) mod network;
 pub(crate) mod node;
 mod plan;

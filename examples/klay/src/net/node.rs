@@ -24,10 +24,9 @@ use klay_node::{
 
 use super::{
     config::{NodeFile, read_genesis, read_key},
-    logs,
     plan::engine,
 };
-use crate::{cli::Outcome, dev::wait_for_the_end};
+use crate::{cli::Outcome, dev::wait_for_the_end, logs};
 
 /// Set by `klay network`: the node ends when its standard input does, so that none outlives the one who started it.
 pub(super) const LIFELINE: &str = "KLAY_LIFELINE";
@@ -137,14 +136,7 @@ impl RunNode {
         let node = Node::start(config).await?;
         let limits = Limits::default();
         let services = Services::new(node.clone(), limits.clone());
-        let server = ServerConfig {
-            http,
-            ws,
-            cors: vec!["*".to_owned()],
-            ws_origins: vec!["*".to_owned()],
-            limits,
-            ..ServerConfig::default()
-        };
+        let server = ServerConfig::for_all_origins(http, ws, limits);
         let mut table = rpc::table(&services);
         if let Some(network) = node.network().filter(|_| is_operated) {
             table = rpc::with_peers(table, network);

@@ -308,23 +308,12 @@ fn header() -> Header {
     Header {
         parent_hash: PARENT,
         rewardbase: Address::repeat_byte(0xbb),
-        state_root: B256::ZERO,
-        transactions_root: B256::ZERO,
-        receipts_root: B256::ZERO,
-        logs_bloom: Default::default(),
         block_score: U256::ONE,
         number: 100,
-        gas_used: 0,
         timestamp: 1_700_000_000,
-        timestamp_fos: 0,
-        extra: Bytes::new(),
-        governance: Bytes::new(),
-        vote: Bytes::new(),
         base_fee: Some(U256::from(PRICE)),
-        random_reveal: None,
-        mix_hash: None,
-        blob_gas_used: None,
         excess_blob_gas: Some(0),
+        ..Header::default()
     }
 }
 

@@ -58,23 +58,10 @@ fn header() -> klay_core::block::Header {
     klay_core::block::Header {
         parent_hash: B256::repeat_byte(0x77),
         rewardbase: Address::repeat_byte(0xbb),
-        state_root: B256::ZERO,
-        transactions_root: B256::ZERO,
-        receipts_root: B256::ZERO,
-        logs_bloom: Default::default(),
         block_score: U256::ONE,
         number: 100,
-        gas_used: 0,
         timestamp: 1_700_000_000,
-        timestamp_fos: 0,
-        extra: Bytes::new(),
-        governance: Bytes::new(),
-        vote: Bytes::new(),
-        base_fee: None,
-        random_reveal: None,
-        mix_hash: None,
-        blob_gas_used: None,
-        excess_blob_gas: None,
+        ..Default::default()
     }
 }
 

@@ -1,4 +1,6 @@
-//! Chains of the reference client, kept with the tests or beside the repository.
+//! Chains of the reference client, kept with the tests or beside the repository; a node behind its JSON-RPC.
+
+pub(crate) mod rpc;
 
 use std::{
     fs,
