@@ -1,8 +1,6 @@
 //! `klay import`, `klay export` and `klay serve` as a user runs them: whole chains, killed imports, damaged files, and the
 //! way of a development chain's blocks into another store.
 
-#![cfg(unix)]
-
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},

@@ -2,7 +2,7 @@
 //! client's export format.
 //!
 //! ```text
-//! cargo run --release -p klay-benches --example chain --features secp256k1 -- FOLDER [TRANSACTIONS OF EACH MIX]
+//! cargo run --release -p klay-benches --bin chain --features secp256k1 -- FOLDER [TRANSACTIONS OF EACH MIX]
 //! ```
 //!
 //! Half of the transactions are mix A, half mix B (spec 75, section 1), 2,000 to a block.

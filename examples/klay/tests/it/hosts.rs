@@ -1,6 +1,6 @@
 //! Hosts of their own: network namespaces on one of two bridges.
 
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "each test uses a part of it")]
+#![allow(unreachable_pub, missing_debug_implementations)]
 
 use std::{
     path::Path,

@@ -1,15 +1,11 @@
 //! A key that has signed does not sign without its memory, in real processes: lost, older and foreign logs are refused,
 //! and there are two ways to go on: an operator's word, and the key's memory from another machine.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod nodes;
-
 use std::fs;
 
-use nodes::{Network, until};
 use serde_json::{Value, json};
+
+use crate::nodes::{Network, WAIT, until};
 
 /// Who has committed to a block.
 fn committers(network: &Network, node: u16, number: u64) -> Vec<String> {
@@ -39,7 +35,7 @@ fn a_lost_log_is_refused_until_an_operator_says_how_to_go_on() {
     let floor = network.node(1).head() + 4;
     network.restart_with(0, &["--resume-floor", &floor.to_string()]);
     network.wait_for_block(floor + 4, &[0, 1, 2, 3]);
-    until(nodes::WAIT, "node 0 to commit", || {
+    until(WAIT, "node 0 to commit", || {
         let head = network.node(1).head();
         (floor + 1..=head).any(|number| committers(&network, 1, number).contains(&me))
     });

@@ -1,16 +1,12 @@
 //! Networks of real processes: the `klay` program starts them, they talk over TCP, and clients talk to them.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod nodes;
-
 use std::process::Command;
 
 use klay_core::units::KLAY;
 use klay_node::dev::{self, DevAccounts};
-use nodes::{Network, WAIT, transfer};
 use serde_json::{Value, json};
+
+use crate::nodes::{self, Network, WAIT, transfer};
 
 #[test]
 fn four_validators_and_an_endpoint_agree_lose_one_and_take_it_back() {

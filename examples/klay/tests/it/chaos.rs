@@ -1,18 +1,11 @@
 //! Networks under faults, for as long as they are asked to: not part of the everyday tests.
 //!
 //! ```text
-//! KLAY_CHAOS=600 cargo test --release -p klay --test chaos -- --nocapture --test-threads 1
+//! KLAY_CHAOS=600 cargo test --release -p klay --test it -- chaos --nocapture --test-threads 1
 //! ```
 //!
 //! `KLAY_CHAOS` is the time of each story in seconds, `KLAY_ENGINE` the engine (`istanbul` unless told otherwise). The
 //! story of links needs the right to make network namespaces.
-
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod adversary;
-mod hosts;
-mod nodes;
 
 use std::{
     collections::BTreeMap,
@@ -24,13 +17,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adversary::Adversary;
-use hosts::Hosts;
 use klay_accounts::wallet::SecretKey;
 use klay_core::B256;
 use klay_node::dev::{self, DevAccounts};
-use nodes::{Network, Node, WAIT, transfer, until};
 use serde_json::{Value, json};
+
+use crate::{
+    adversary::Adversary,
+    hosts::Hosts,
+    nodes::{Network, Node, WAIT, signal, transfer, until},
+};
 
 /// How long a client waits for a receipt before it sends again, elsewhere.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -182,7 +178,7 @@ fn nodes_are_killed_one_after_the_other() {
     // The endpoint, at which clients are, has its turn too.
     for victim in (0..5).cycle() {
         let (next, witness) = (Instant::now() + Duration::from_secs(20), usize::from((victim + 1) % 5));
-        nodes::signal("-KILL", processes[usize::from(victim)]);
+        signal("-KILL", processes[usize::from(victim)]);
         thread::sleep(Duration::from_secs(5));
         let (head, back) = (nodes[witness].head(), Instant::now());
         processes[usize::from(victim)] = network.restart(victim);

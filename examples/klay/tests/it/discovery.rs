@@ -1,12 +1,5 @@
 //! Who finds whom, who is let in, and who is cut off: real processes, on hosts of their own where that is possible.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod adversary;
-mod hosts;
-mod nodes;
-
 use std::{
     fs,
     path::Path,
@@ -14,10 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adversary::Adversary;
-use hosts::Hosts;
-use nodes::{Network, Node, WAIT, until};
 use serde_json::{Value, json};
+
+use crate::{
+    adversary::Adversary,
+    hosts::Hosts,
+    nodes::{Network, Node, WAIT, until},
+};
 
 fn change(file: &Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();

@@ -1,7 +1,6 @@
 //! Starts networks of processes and speaks with them.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
-#![allow(missing_debug_implementations)]
+#![allow(unreachable_pub, missing_debug_implementations)]
 
 use std::{
     fs,

@@ -2,9 +2,6 @@
 //! restart block 7 is another one. It starts the real program, sends transactions, kills it with SIGKILL at random
 //! moments at least fifty times, and asks each time whether everything that was ever announced is still there.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},

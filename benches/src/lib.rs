@@ -1,1 +1,0 @@
-//! Benchmarks of the crates: a file per crate in `benches/`, figures and commands in the README.
