@@ -9,7 +9,7 @@
 //! | twins | one twin, 4 rounds (Simplex: 3): all leaders, all partitions into up to three groups | 4 |
 //! | twins-drawn | leaders and partitions drawn: 4 rounds with one twin, 7 rounds with two | 4, 7 |
 //! | soak | 100 runs of 10,000 heights with faults that come back | 4 |
-//! | orders | every order of arrival: one round to its end; two rounds for 24 events | 4 |
+//! | orders | the orders of arrival in which somebody says or decides something else, to their end: one round; two rounds, each node giving up on the first one when it likes | 4 |
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
@@ -31,10 +31,14 @@ const DRAWN: u64 = 100_000;
 /// Heights of a long run.
 const LONG: u64 = 10_000;
 
+/// Events of two rounds for engines whose nodes answer one another: these orders are too many to be followed to their
+/// end.
+const DEPTH: u32 = 12;
+
 /// What a piece has shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Piece {
-    /// Runs, scenarios or orders.
+    /// Runs, scenarios, or ends of orders.
     pub(crate) cases: f64,
     /// Heights decided; of enumerations, different states.
     pub(crate) heights: u64,
@@ -199,15 +203,18 @@ where
     Box::new(move |numbers| {
         let mut sum = Piece::default();
         for number in numbers {
-            let wanted = if number == 0 { Orders::one_round() } else { Orders::two_rounds(24) };
-            let seen = orders(&lab, Orders { room: 4_000_000, ..wanted });
+            let depth = if lab.fetches() { DEPTH } else { u32::MAX };
+            let wanted = if number == 0 { Orders::one_round() } else { Orders::two_rounds(depth) };
+            let seen = orders(&lab, Orders { room: 60_000_000, ..wanted }.reduced());
             let Seen { states, seats, ends, depth, stopped, .. } = seen;
+            let outcomes = seen.outcomes.len();
             println!(
-                "{} orders: {states} states, {seats} of a node, {ends} ends, depth {depth}, stopped: {stopped}",
+                "{} orders: {states} states, {seats} of a node, {ends} ends with {outcomes} outcomes, depth {depth}, \
+                 stopped: {stopped}",
                 L::Engine::NAME
             );
             let piece = piece(&lab, seen.violations, 0);
-            sum.cases += seen.orders;
+            sum.cases += seen.ends as f64;
             sum.heights += seen.states;
             sum.steps += seen.events;
             sum.broken += piece.broken;

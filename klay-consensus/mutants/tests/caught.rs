@@ -13,10 +13,10 @@ use klay_consensus_mutants::{
         seal,
     },
     sim::{
-        Byzantine, Faults, Lab, Run,
+        Byzantine, Faults, Lab, Orders, Run,
         istanbul::IstanbulLab,
         justified::JustifiedLab,
-        run,
+        orders, run,
         simplex::SimplexLab,
         value::{LabValue, mock_sign},
     },
@@ -109,6 +109,23 @@ fn b06_a_gate_that_lets_everything_pass() {
 #[test]
 fn b07_a_commit_counted_twice() {
     caught(7, istanbul(4), 1000, &["I1", "I6"], |seed| Run::new(seed, Faults::all(5, seed)));
+}
+
+#[test]
+fn b07_shows_in_the_orders_of_one_round() {
+    caught_by_orders(7, &istanbul(4), Orders { depth: 9, ..Orders::one_round() }, "I6");
+}
+
+/// The break shows in all orders, and in those that differ.
+fn caught_by_orders<L: Lab + Clone>(number: u32, lab: &L, wanted: Orders, invariant: &str)
+where
+    L::Engine: Clone + core::fmt::Debug,
+{
+    for wanted in [wanted, wanted.reduced()] {
+        let broken = || orders(lab, wanted).violations.iter().any(|violation| violation.invariant == invariant);
+        assert!(!broken(), "break {number} is off and {wanted:?} shows it");
+        assert!(switch::with(number, broken), "break {number} does not show in {wanted:?}");
+    }
 }
 
 #[test]

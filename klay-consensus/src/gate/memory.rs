@@ -127,6 +127,14 @@ impl Memory {
         self.floor = self.floor.max(floor);
     }
 
+    /// Whoever has left a view says nothing else in it: what was said before is put out of the way.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn forget(&mut self) {
+        if self.said[Step::Skip as usize].is_some() {
+            self.said[..Step::Skip as usize].fill(None);
+        }
+    }
+
     pub(super) const fn floor(&self) -> Slot {
         self.floor
     }

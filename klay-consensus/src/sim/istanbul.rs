@@ -246,6 +246,15 @@ impl Lab for IstanbulLab {
         }
     }
 
+    /// BK-2 to BK-4.
+    fn keeps_votes(&self) -> bool {
+        true
+    }
+
+    fn forget(&self, engine: &mut Istanbul<LabValue>, _quiet: bool) {
+        engine.forget();
+    }
+
     fn run(self: &Arc<Self>, run: Run) -> Report {
         world::play(self, run)
     }

@@ -1,6 +1,6 @@
 //! Justified Istanbul in the lab.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use core::time::Duration;
 
@@ -43,6 +43,13 @@ impl JustifiedLab {
         let mut signed = SignedVote { vote, from: self.peer(node), signature: Bytes::new(), seal };
         signed.signature = Bytes::copy_from_slice(&mock_sign(signed.from, signed.signing_digest(B256::ZERO).0));
         signed
+    }
+
+    /// As many votes as there are different voters, but no more than a quorum, of the first nodes.
+    fn first_voters(&self, votes: &[SignedVote], vote: impl Fn(usize) -> Vote) -> Vec<SignedVote> {
+        let voters: BTreeSet<_> = votes.iter().map(|signed| signed.from).collect();
+        let enough = quorum::live(u32::try_from(self.nodes()).unwrap_or(u32::MAX)) as usize;
+        (0..voters.len().min(enough)).map(|node| self.signed(node, vote(node), Bytes::new())).collect()
     }
 
     fn other(
@@ -225,6 +232,41 @@ impl Lab for JustifiedLab {
 
     fn led(&self, value: &LabValue, _parent: Option<&LabValue>, cert: &CommittedSeals) -> Vec<Address> {
         self.turns.led(value.height(), 0..cert.round.get())
+    }
+
+    fn keeps_votes(&self) -> bool {
+        true
+    }
+
+    fn forget(&self, engine: &mut Justified<LabValue>, _quiet: bool) {
+        engine.forget(|message| self.plain(message));
+    }
+
+    /// Of the requests behind a proposal only the highest claim counts, of the prepares behind a claim only that they
+    /// are a quorum.
+    fn plain(&self, msg: &mut JustifiedMessage<LabValue>) {
+        let view = msg.signed.vote.view;
+        let mut claim = msg.signed.vote.prepared;
+        if msg.signed.vote.kind == Kind::Proposal {
+            let same = |signed: &SignedVote| {
+                signed.vote.kind == Kind::RoundChange && signed.vote.view == view && signed.vote.digest == B256::ZERO
+            };
+            if !msg.round_changes.iter().all(same) {
+                return;
+            }
+            claim = msg.round_changes.iter().filter_map(|signed| signed.vote.prepared).max();
+            msg.round_changes = self.first_voters(&msg.round_changes, |place| Vote {
+                kind: Kind::RoundChange,
+                view,
+                digest: B256::ZERO,
+                prepared: claim.filter(|_| place == 0),
+            });
+        }
+        let Some((round, digest)) = claim else { return };
+        let vote = Vote { kind: Kind::Prepare, view: View::new(view.slot, round), digest, prepared: None };
+        if msg.prepares.iter().all(|signed| signed.vote == vote) {
+            msg.prepares = self.first_voters(&msg.prepares, |_| vote);
+        }
     }
 
     fn run(self: &Arc<Self>, run: Run) -> Report {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Byzantine, Enumeration, Faults, Orders, Report, Run, Seen, Stream, Twins, table, world};
 use crate::{
     gate::GateRules,
-    types::{Codec, Engine, Evidence, Height, Model, Statement},
+    types::{Codec, Engine, Evidence, Height, Model, Statement, TimerId},
 };
 
 /// The message type of a lab's engine.
@@ -140,6 +140,33 @@ pub trait Lab: Send + Sync + Sized + 'static {
     fn led(&self, _value: &ValueOf<Self>, _parent: Option<&ValueOf<Self>>, _cert: &CertOf<Self>) -> Vec<PeerOf<Self>> {
         Vec::new()
     }
+
+    /// Whether a timer only stands for saying again what was said.
+    fn repeats(&self, _timer: TimerId) -> bool {
+        false
+    }
+
+    /// Whether a node that lacks a decided value asks others for it.
+    fn fetches(&self) -> bool {
+        false
+    }
+
+    /// Whether a message does the same whoever sends it.
+    fn is_anonymous(&self, _msg: &MsgOf<Self>) -> bool {
+        false
+    }
+
+    /// Whether votes of a later round than a node's own are only kept until it is in that round.
+    fn keeps_votes(&self) -> bool {
+        false
+    }
+
+    /// Puts what no rule reads any more out of an engine, so that engines which will do the same are equal. `quiet`
+    /// tells that no timer of it fires any more.
+    fn forget(&self, _engine: &mut Self::Engine, _quiet: bool) {}
+
+    /// Puts the proofs within a message in one form: one quorum proves what any other does.
+    fn plain(&self, _msg: &mut MsgOf<Self>) {}
 
     /// Plays a run. A lab that says this again, with the same body, is compiled once with its crate and not in every
     /// program that plays it; so for those below.

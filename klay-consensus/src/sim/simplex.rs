@@ -1,6 +1,6 @@
 //! Simplex in the lab.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use core::time::Duration;
 
@@ -19,10 +19,12 @@ use crate::{
         seal::{Authors as _, Seal},
     },
     simplex::{
-        Delta, Kind, SignedVote, Simplex, SimplexCodec, SimplexConfig, SimplexMessage, Vote, final_digest, proposed_in,
+        Certificate, Delta, Kind, REPEAT_TIMER, SignedVote, Simplex, SimplexCodec, SimplexConfig, SimplexMessage, Vote,
+        final_digest, proposed_in,
     },
     types::{
-        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Slot, Statement, Step, Timeouts, Value, View, quorum,
+        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Slot, Statement, Step, Timeouts, TimerId, Value, View,
+        quorum,
     },
 };
 
@@ -55,6 +57,18 @@ impl SimplexLab {
     pub fn with_timeouts(mut self, timeouts: Arc<dyn Timeouts>) -> Self {
         self.timeouts = timeouts;
         self
+    }
+
+    /// As many seals as there are different ones, but no more than a quorum, of the first nodes.
+    fn one_form(&self, certificate: &mut Certificate) {
+        let digest = certificate.vote.digest(B256::ZERO);
+        let signers: BTreeSet<_> = certificate.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
+        if signers.contains(&None) {
+            return;
+        }
+        let enough = quorum::live(u32::try_from(self.nodes()).unwrap_or(u32::MAX)) as usize;
+        let nodes = 0..signers.len().min(enough);
+        certificate.seals = nodes.map(|node| mock_sign(self.peer(node), digest.0)).collect();
     }
 
     fn vote(&self, node: usize, claimed: usize, kind: Kind, view: Slot, id: B256) -> SignedVote {
@@ -275,6 +289,34 @@ impl Lab for SimplexLab {
         // A view's leader is that of the round before its number.
         self.turns
             .led(Height::new(epoch.saturating_add(1)), before..number(view(value)).saturating_add(cert.round.get()))
+    }
+
+    /// SX-9.
+    fn repeats(&self, timer: TimerId) -> bool {
+        timer == REPEAT_TIMER
+    }
+
+    fn is_anonymous(&self, msg: &SimplexMessage<LabValue>) -> bool {
+        matches!(msg, SimplexMessage::Certificates(_) | SimplexMessage::Value(_))
+    }
+
+    /// SX-8.
+    fn fetches(&self) -> bool {
+        true
+    }
+
+    fn forget(&self, engine: &mut Simplex<LabValue>, quiet: bool) {
+        engine.forget(quiet, |certificate| self.one_form(certificate));
+    }
+
+    fn plain(&self, msg: &mut SimplexMessage<LabValue>) {
+        match msg {
+            SimplexMessage::Proposal { parent, nullified, .. } => {
+                parent.iter_mut().chain(nullified).for_each(|certificate| self.one_form(certificate));
+            }
+            SimplexMessage::Certificates(list) => list.iter_mut().for_each(|certificate| self.one_form(certificate)),
+            SimplexMessage::Vote(_) | SimplexMessage::Ask { .. } | SimplexMessage::Value(_) => {}
+        }
     }
 
     fn run(self: &Arc<Self>, run: Run) -> Report {

@@ -75,7 +75,7 @@ use crate::{
 
 const LEADER_TIMER: TimerId = TimerId::new(1);
 const PROGRESS_TIMER: TimerId = TimerId::new(2);
-const REPEAT_TIMER: TimerId = TimerId::new(3);
+pub(crate) const REPEAT_TIMER: TimerId = TimerId::new(3);
 const PROPOSE_TIMER: TimerId = TimerId::new(4);
 const RETRY_TIMER: TimerId = TimerId::new(5);
 const ASK_TIMER: TimerId = TimerId::new(6);
@@ -302,6 +302,29 @@ impl<V: WireValue> Simplex<V> {
                 }
             }
         }
+    }
+
+    /// Puts what no rule reads any more out of the way, so that states which will do the same are equal: votes of views
+    /// that are over, how often others were answered (they cannot ask too often here), places in the log; and what is
+    /// said again, if no timer fires any more. Certificates are put in one form by `plain`.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn forget(&mut self, quiet: bool, plain: impl Fn(&mut Certificate)) {
+        let view = self.view;
+        self.tallies.retain(|of, tally| {
+            if *of < view {
+                tally.proposal = None;
+                tally.notarize.clear();
+                tally.nullify.clear();
+            }
+            *of >= view || !tally.finalize.is_empty()
+        });
+        self.answered.clear();
+        self.written = None;
+        if quiet {
+            self.spoken.clear();
+        }
+        self.pending.iter_mut().chain(&mut self.checking).filter_map(|c| c.parent.as_mut()).for_each(&plain);
+        self.tree.certificates().for_each(plain);
     }
 
     fn is_leader(&self) -> bool {

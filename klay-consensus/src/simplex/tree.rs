@@ -76,6 +76,12 @@ impl<V: WireValue> Tree<V> {
         }
     }
 
+    #[cfg(feature = "simulate")]
+    pub(super) fn certificates(&mut self) -> impl Iterator<Item = &mut Certificate> {
+        let kept = self.notarized.values_mut().chain(self.nullified.values_mut()).chain(self.finals.values_mut());
+        kept.chain(&mut self.recent).chain(&mut self.applied)
+    }
+
     pub(super) fn value(&self, id: &B256) -> Option<&Known<V>> {
         self.values.get(id)
     }

@@ -35,6 +35,45 @@ fn twelve_messages_may_come_in_any_order() {
     orders_hold(&SimplexLab::new(4));
 }
 
+/// Of the orders that are left out, none says or decides anything else.
+fn reduced_orders_say_the_same<L: Lab + Clone>(lab: &L)
+where
+    L::Engine: Clone + Debug,
+{
+    for wanted in [Orders { depth: 8, ..Orders::one_round() }, Orders::two_rounds(5)] {
+        let wanted = Orders { witness: true, ..wanted };
+        let (all, some) = (orders(lab, wanted), orders(lab, wanted.reduced()));
+        // What is answered at once, and more than once, may let more be said.
+        let same = all.said == some.said || lab.fetches() && all.said.is_subset(&some.said);
+        assert!(same, "{wanted:?}: {} and {} histories", all.said.len(), some.said.len());
+        assert!(some.violations.is_empty() && some.states * 2 < all.states, "{wanted:?}: {some:?}");
+    }
+}
+
+#[test]
+fn orders_that_are_left_out_say_nothing_else() {
+    reduced_orders_say_the_same(&istanbul());
+    reduced_orders_say_the_same(&JustifiedLab::new(4));
+    reduced_orders_say_the_same(&SimplexLab::new(4));
+}
+
+/// One round to its end: whatever the order, everybody decides the one value.
+fn one_round_decides<L: Lab + Clone>(lab: &L)
+where
+    L::Engine: Clone + Debug,
+{
+    let seen = orders(lab, Orders::one_round().reduced());
+    assert!(seen.violations.is_empty() && !seen.stopped && !seen.cut, "{seen:?}");
+    let [outcome] = &seen.outcomes.iter().collect::<Vec<_>>()[..] else { panic!("{:?}", seen.outcomes) };
+    assert!(outcome.iter().all(|decided| decided.is_some() && decided == &outcome[0]));
+}
+
+#[test]
+fn every_order_of_one_round_decides() {
+    one_round_decides(&istanbul());
+    one_round_decides(&JustifiedLab::new(4));
+}
+
 fn twins_hold<L: Lab + Clone>(lab: &L) -> u64 {
     let heights = if lab.pipelined() { 4 } else { 1 };
     let seen = sample_twins(lab, Twins { twins: 1, rounds: 4, heights }, 0..5000);

@@ -199,6 +199,21 @@ fn a_quorum_of_commits_decides_even_in_a_round_that_was_left() {
     assert_eq!(bench.engine.status().proposal, Some(value.id()));
 }
 
+#[test]
+fn votes_that_came_before_the_proposal_of_their_round_count() {
+    let value = block(9);
+    let mut bench = Bench::new();
+    for key in [1, 2, 4] {
+        for kind in [Kind::Prepare, Kind::Commit] {
+            bench.receive(JustifiedMessage::plain(vote(key, kind, 1, value.id(), None)));
+        }
+    }
+    assert_eq!(bench.engine.status().backlog, 6);
+    bench.receive(proposal(&value, asks([None; 3]), vec![]));
+    assert_eq!(bench.engine.status().state, "decided");
+    assert_eq!(bench.engine.status().proposal, Some(value.id()));
+}
+
 fn any_vote() -> impl Strategy<Value = SignedVote> {
     let kind = prop_oneof![Just(Kind::Proposal), Just(Kind::Prepare), Just(Kind::Commit), Just(Kind::RoundChange)];
     let bytes = proptest::collection::vec(any::<u8>(), 0..70);

@@ -304,6 +304,33 @@ impl<V: WireValue> Justified<V> {
         Ok(())
     }
 
+    /// Puts what no rule reads any more out of the way, so that states which will do the same are equal: prepares once
+    /// the value is prepared, requests for the round once it has its proposal, our own once it is not repeated any more,
+    /// and what only evidence against those who contradict themselves needs. Proofs are put in one form by `plain`.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn forget(&mut self, plain: impl Fn(&mut JustifiedMessage<V>)) {
+        self.first_votes.clear();
+        if self.phase >= Phase::Prepared {
+            self.prepares.clear();
+        }
+        let view = self.view;
+        if self.phase != Phase::New {
+            self.round_changes.retain(|_, request| request.signed.vote.view > view);
+        }
+        let phase = self.phase;
+        self.asked.take_if(|asked| phase != Phase::New || asked.signed.vote.view != view);
+        self.round_changes.values_mut().chain(&mut self.asked).for_each(&plain);
+        if let Some(prepared) = &mut self.prepared {
+            let claim = Some((prepared.round, prepared.value.id()));
+            let vote = Vote { kind: Kind::RoundChange, view, digest: B256::ZERO, prepared: claim };
+            let signed = SignedVote { vote, from: self.config.me, signature: Bytes::new(), seal: Bytes::new() };
+            let mut request = JustifiedMessage::plain(signed);
+            request.prepares = core::mem::take(&mut prepared.votes);
+            plain(&mut request);
+            prepared.votes = request.prepares;
+        }
+    }
+
     fn is_proposer(&self) -> bool {
         self.committee.as_ref().is_some_and(|c| c.proposer == self.config.me)
     }

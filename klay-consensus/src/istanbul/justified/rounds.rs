@@ -266,12 +266,15 @@ impl<V: WireValue> Justified<V> {
         self.say(cx, JustifiedMessage { signed, value: Some(value), round_changes, prepares }, content);
     }
 
-    /// JE-3: moves to the round of a proven proposal.
+    /// JE-3: moves to the round of a proven proposal. Votes of that round may have come before it.
     pub(super) fn follow(&mut self, cx: &mut Cx<'_, V>, view: View) -> bool {
         cx.trace("JE-3", view);
         let entered = self.enter(cx, view);
         if entered && view.round > Round::ZERO {
             self.begin_round(cx);
+        }
+        if entered {
+            self.look_again(cx);
         }
         entered
     }

@@ -320,6 +320,16 @@ impl<V: WireValue> Istanbul<V> {
         self.queue.iter().map(|(id, queued)| (*id, event(queued))).collect()
     }
 
+    /// Puts what no rule reads any more out of the way, so that states which will do the same are equal: prepares once
+    /// the proposal is prepared, or of those who have said commit; and what only evidence against those who contradict
+    /// themselves needs.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn forget(&mut self) {
+        self.first_votes.clear();
+        let (state, commits) = (self.state, &self.commits);
+        self.prepares.retain(|sender, _| state < State::Prepared && !commits.contains_key(sender));
+    }
+
     fn enqueue(&mut self, cx: &mut Step<'_, V>, queued: Queued<V>) {
         let id = self.next_queued;
         self.next_queued = id.next().unwrap_or(QUEUE_TIMERS);

@@ -39,10 +39,14 @@ pub(super) struct Cache<L: Lab> {
     parcels: Vec<Parcel<L>>,
     parcel_numbers: HashMap<(u128, usize), u32>,
     known: HashMap<(u32, u32), Next<L>>,
+    /// Whether those who have left are told apart by nothing but what they have decided.
+    pub(super) merge_left: bool,
 }
 
 /// The number of no message: a timer.
 const TIMER: u32 = u32::MAX;
+/// Another one: the patience of a seat ends.
+const PATIENCE: u32 = u32::MAX - 1;
 
 impl<L: Lab> Cache<L>
 where
@@ -56,6 +60,7 @@ where
             parcels: Vec::new(),
             parcel_numbers: HashMap::new(),
             known: HashMap::new(),
+            merge_left: false,
         }
     }
 
@@ -69,8 +74,11 @@ where
     fn state(&mut self, index: usize, seat: Seat<L>) -> u32 {
         let mut printer = Printer::default();
         // Writing into a printer does not fail.
-        let _ok =
-            write!(printer, "{index} {:?} {:?} {:?} {:?}", seat.engine, seat.memory, seat.now, seat.timers).is_ok();
+        let _ok = if self.merge_left && self.table.has_left(&seat) {
+            write!(printer, "{index} {:?}", seat.tip).is_ok()
+        } else {
+            write!(printer, "{index} {:?} {:?} {:?} {:?}", seat.engine, seat.memory, seat.now, seat.timers).is_ok()
+        };
         let next = self.states.len() as u32;
         let number = *self.numbers.entry(printer.print()).or_insert(next);
         if number == next {
@@ -107,6 +115,11 @@ where
         self.next(state, TIMER)
     }
 
+    /// The state when a seat has lost its patience.
+    pub(super) fn give_up(&mut self, state: u32) -> Next<L> {
+        self.next(state, PATIENCE)
+    }
+
     fn next(&mut self, state: u32, what: u32) -> Next<L> {
         if let Some(next) = self.known.get(&(state, what)) {
             return next.clone();
@@ -120,6 +133,8 @@ where
         }
         let outcome = if what == TIMER {
             self.table.happen(index, &mut seat, &Event::Timer)
+        } else if what == PATIENCE {
+            self.table.give_up(index, &mut seat)
         } else {
             let sent = Rc::clone(&self.parcels[what as usize].sent);
             self.table.happen(index, &mut seat, &Event::Message(&sent))
@@ -128,6 +143,43 @@ where
         let next = Next { state: self.state(index, seat), sent, decided: outcome.decided.into() };
         self.known.insert((state, what), next.clone());
         next
+    }
+
+    /// Whether a message changes nothing at a seat and is not answered.
+    pub(super) fn changes_nothing(&mut self, state: u32, parcel: u32) -> bool {
+        let next = self.next(state, parcel);
+        next.state == state && next.sent.is_empty() && next.decided.is_empty()
+    }
+
+    /// Whether a message is a vote that is only kept for now.
+    pub(super) fn is_early(&self, state: u32, parcel: u32) -> bool {
+        let sent = &self.parcels[parcel as usize].sent;
+        let rounds = self.facts(state).rounds;
+        self.table.lab.keeps_votes() && sent.is_vote && sent.round.is_some_and(|round| round > rounds)
+    }
+
+    /// The print of all that a seat has said and decided, with what it says and decides now.
+    pub(super) fn said(&self, before: u128, sent: &[u32], decided: Option<u32>) -> u128 {
+        let parcels = sent.iter().map(|parcel| &self.parcels[*parcel as usize]);
+        // Only what commits its sender to something.
+        let sent = parcels.filter(|parcel| self.table.lab.claim(&parcel.sent.msg).is_some()).map(|parcel| {
+            let Parcel { to, sent } = parcel;
+            let (mut bytes, mut msg) = (vec![sent.from as u8, *to as u8], sent.msg.clone());
+            self.table.lab.plain(&mut msg);
+            self.table.lab.codec().encode(&msg, &mut bytes);
+            print(&bytes)
+        });
+        let decided = decided.map(|state| print(format!("{:?}", self.tip(state)).as_bytes()));
+        sent.chain(decided).fold(before, u128::wrapping_add)
+    }
+
+    /// What each seat has decided, as prints.
+    pub(super) fn outcome(&self, states: &[u32]) -> Vec<Option<u128>> {
+        let outcome = |state: &u32| {
+            let tip = self.tip(*state);
+            (tip.0 > Height::ZERO).then(|| print(format!("{tip:?}").as_bytes()))
+        };
+        states.iter().map(outcome).collect()
     }
 
     pub(super) const fn count(&self) -> usize {

@@ -5,8 +5,10 @@
 //! state is known by its print, and what comes of it under a message is worked out once. Applications answer at once;
 //! what is decided is applied at once.
 
+mod blocks;
 mod cache;
 mod orders;
+mod reduced;
 mod twins;
 
 use self::cache::Facts;
@@ -68,6 +70,7 @@ pub(super) struct Sent<L: Lab> {
     round: Option<u64>,
     /// Whether it only leaves that round.
     leaves: bool,
+    is_vote: bool,
     print: u128,
 }
 
@@ -110,6 +113,9 @@ pub(super) struct Table<L: Lab> {
     /// The number of the first round in an engine's own counting.
     first_round: u64,
     prints: bool,
+    /// Whether engines forget what no rule reads any more, and time stands still; timers fire all the same. Seats that
+    /// have left so many rounds behind have no timers any more.
+    forgets: Option<u64>,
     pub(super) steps: u64,
     pub(super) violations: Vec<Violation>,
 }
@@ -133,6 +139,7 @@ impl<L: Lab> Table<L> {
             made,
             first_round: 0,
             prints: true,
+            forgets: None,
             steps: 0,
             violations: Vec::new(),
         }
@@ -181,6 +188,27 @@ impl<L: Lab> Table<L> {
             }
         };
         self.act(index, seat, input)
+    }
+
+    /// Lets the timers of a seat fire, one after the other, until it leaves its round. Where nothing is lost, those that
+    /// only repeat what was said are of no use.
+    fn give_up(&mut self, index: usize, seat: &mut Seat<L>) -> Outcome<L> {
+        let mut outcome = Outcome { sent: Vec::new(), decided: Vec::new() };
+        let mut timers: Vec<_> = seat.timers.iter().map(|(id, at)| (*at, *id)).collect();
+        timers.sort_unstable();
+        for (at, id) in timers {
+            let has_left = outcome.sent.iter().any(|parcel| parcel.sent.leaves);
+            if has_left || self.lab.repeats(id) || seat.timers.remove(&id).is_none() {
+                continue;
+            }
+            if self.forgets.is_none() {
+                seat.now = seat.now.max(at);
+            }
+            let Outcome { sent, decided } = self.act(index, seat, Input::Timer(id));
+            outcome.sent.extend(sent);
+            outcome.decided.extend(decided);
+        }
+        outcome
     }
 
     fn act(&mut self, index: usize, seat: &mut Seat<L>, input: Input<L::Model, MsgOf<L>>) -> Outcome<L> {
@@ -249,6 +277,14 @@ impl<L: Lab> Table<L> {
                 }
             }
         }
+        if let Some(rounds) = self.forgets {
+            let quiet = self.rounds(seat) + 1 >= rounds;
+            self.lab.forget(&mut seat.engine, quiet);
+            seat.memory.forget();
+            if quiet {
+                seat.timers.clear();
+            }
+        }
         outcome
     }
 
@@ -298,7 +334,25 @@ impl<L: Lab> Table<L> {
         seat.tip.0.get() >= self.heights
     }
 
-    fn send(&self, from: usize, to: &[PeerOf<L>], msg: MsgOf<L>, out: &mut Vec<Parcel<L>>) {
+    fn send(&self, from: usize, to: &[PeerOf<L>], mut msg: MsgOf<L>, out: &mut Vec<Parcel<L>>) {
+        if self.forgets.is_some() {
+            self.lab.plain(&mut msg);
+        }
+        if self.forgets.is_some() && self.lab.is_anonymous(&msg) {
+            // As if the next one had sent it, whoever did.
+            for to in to.iter().filter_map(|peer| self.seats_of.get(peer)).flatten().filter(|to| **to != from) {
+                let from = (*to + 1) % self.keys.len();
+                out.push(Parcel { to: *to, sent: self.sent(from, msg.clone()) });
+            }
+            return;
+        }
+        let sent = self.sent(from, msg);
+        for to in to.iter().filter_map(|peer| self.seats_of.get(peer)).flatten().filter(|to| **to != from) {
+            out.push(Parcel { to: *to, sent: Rc::clone(&sent) });
+        }
+    }
+
+    fn sent(&self, from: usize, msg: MsgOf<L>) -> Rc<Sent<L>> {
         let claim = self.lab.claim(&msg).map(|(_, statement)| statement);
         let mut print = 0;
         if self.prints {
@@ -306,16 +360,14 @@ impl<L: Lab> Table<L> {
             self.lab.codec().encode(&msg, &mut bytes);
             print = cache::print(&bytes);
         }
-        let sent = Rc::new(Sent {
+        Rc::new(Sent {
             from,
             msg,
             round: claim.map(|claim| Self::round_of(claim.view)),
             leaves: claim.is_some_and(|claim| claim.step == Step::Skip),
+            is_vote: claim.is_some_and(|claim| matches!(claim.step, Step::Vote1 | Step::Vote2)),
             print,
-        });
-        for to in to.iter().filter_map(|peer| self.seats_of.get(peer)).flatten().filter(|to| **to != from) {
-            out.push(Parcel { to: *to, sent: Rc::clone(&sent) });
-        }
+        })
     }
 
     fn build(&mut self, index: usize, seat: &Seat<L>, parent: IdOf<L>) -> Option<ValueOf<L>> {

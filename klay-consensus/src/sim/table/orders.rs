@@ -1,13 +1,18 @@
 //! Every order in which the messages of one height can arrive.
 //!
 //! Deliveries to different nodes commute, so orders that leave every node in the same state with the same messages under
-//! way are one from there on; each such state is gone on from once. Nothing is lost.
+//! way are one from there on; each such state is gone on from once. Nothing is lost. How most of them are left out
+//! without missing a decision is told in [`super::reduced`].
 
-use std::{collections::HashMap, fmt, mem};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt, mem,
+};
 
 use super::{
     Lab, Table, Violation,
     cache::{Cache, Next, Words},
+    reduced::{SEATS, reduced},
 };
 
 /// What is tried.
@@ -17,21 +22,32 @@ pub struct Orders {
     pub depth: u32,
     /// Rounds that may begin. With one, no timer fires.
     pub rounds: u64,
-    /// How often timers may fire at each node.
+    /// How often each node may lose its patience: its timers fire, those left out that only repeat what was said, until
+    /// it leaves the round.
     pub firings: u32,
-    /// States under way at one depth beyond which the search stops.
+    /// States under way at one depth beyond which the search stops; all states if it is reduced.
     pub room: usize,
+    /// Whether of orders in which everybody says and decides the same only one is tried; for up to four nodes.
+    pub reduced: bool,
+    /// Whether all that is said is noted, to compare searches.
+    pub witness: bool,
 }
 
 impl Orders {
     /// One round, to its end.
     pub const fn one_round() -> Self {
-        Self { depth: u32::MAX, rounds: 1, firings: 0, room: usize::MAX }
+        Self { depth: u32::MAX, rounds: 1, firings: 0, room: usize::MAX, reduced: false, witness: false }
     }
 
     /// Two rounds, each node giving up on the first one when it likes, for so many events.
     pub const fn two_rounds(depth: u32) -> Self {
-        Self { depth, rounds: 2, firings: 1, room: usize::MAX }
+        Self { depth, rounds: 2, firings: 1, ..Self::one_round() }
+    }
+
+    /// The same, of orders in which everybody says and decides the same only one.
+    #[must_use]
+    pub const fn reduced(self) -> Self {
+        Self { reduced: true, ..self }
     }
 }
 
@@ -52,6 +68,12 @@ pub struct Seen {
     pub depth: u32,
     /// Whether the search stopped for lack of room.
     pub stopped: bool,
+    /// Whether orders were left at the depth wanted before their end.
+    pub cut: bool,
+    /// What the nodes have decided where nothing can happen any more, as prints.
+    pub outcomes: BTreeSet<Vec<Option<u128>>>,
+    /// What the nodes have said and decided in each state, as prints, if that is wanted.
+    pub said: BTreeSet<Vec<u128>>,
     /// Broken promises.
     pub violations: Vec<Violation>,
 }
@@ -62,6 +84,8 @@ struct State {
     seats: Vec<u32>,
     fired: Vec<u32>,
     pending: Vec<u32>,
+    /// Prints of what each seat has said and decided, if that is wanted.
+    said: Vec<u128>,
 }
 
 /// Tries every order of one height among all nodes of a lab.
@@ -69,11 +93,16 @@ pub(in crate::sim) fn orders<L: Lab + Clone>(lab: &L, wanted: Orders) -> Seen
 where
     L::Engine: Clone + fmt::Debug,
 {
+    if wanted.reduced && lab.nodes() <= SEATS {
+        return reduced(lab, wanted);
+    }
     let mut cache = Cache::new(Table::new(lab.clone(), 0, 1));
     let (seats, mut pending) = cache.open();
     pending.sort_unstable();
     let mut seen = Seen { states: 1, ..Seen::default() };
-    let mut level = vec![(State { fired: vec![0; seats.len()], seats, pending }, 1.0)];
+    let fired = vec![0; seats.len()];
+    let said = if wanted.witness { vec![0; seats.len()] } else { Vec::new() };
+    let mut level = vec![(State { fired, seats, pending, said }, 1.0)];
     while !level.is_empty() && seen.depth < wanted.depth {
         if level.len() > wanted.room {
             seen.stopped = true;
@@ -82,11 +111,15 @@ where
         let mut next = Vec::new();
         let mut places = HashMap::new();
         for (state, ways) in mem::take(&mut level) {
+            if wanted.witness {
+                seen.said.insert(state.said.clone());
+            }
             let followers = cache.followers(&state, wanted);
             if followers.is_empty() {
                 seen.ends += 1;
                 seen.orders += ways;
-                cache.check_end(&state, wanted);
+                seen.outcomes.insert(cache.outcome(&state.seats));
+                cache.check_end(&state.seats, wanted);
             }
             seen.events += followers.len() as u64;
             for follower in followers {
@@ -101,6 +134,10 @@ where
         seen.states += next.len() as u64;
         level = next;
     }
+    seen.cut = !level.is_empty();
+    if wanted.witness {
+        seen.said.extend(level.iter().map(|(state, _)| state.said.clone()));
+    }
     seen.orders += level.iter().map(|(_, ways)| ways).sum::<f64>();
     seen.seats = cache.count() as u64;
     seen.violations = mem::take(&mut cache.table.violations);
@@ -112,6 +149,9 @@ impl State {
         let mut words = Words::default();
         for list in [&self.seats, &self.fired, &self.pending] {
             words.add(list);
+        }
+        for said in &self.said {
+            words.add(&[(said >> 96) as u32, (said >> 64) as u32, (said >> 32) as u32, *said as u32]);
         }
         words.print()
     }
@@ -132,10 +172,8 @@ where
             followers.push(follower);
         }
         for seat in 0..state.seats.len() {
-            let facts = self.facts(state.seats[seat]);
-            let may = state.fired[seat] < wanted.firings && facts.rounds + 1 < wanted.rounds && !facts.has_left;
-            if may && facts.deadline.is_some() {
-                let next = self.fire(state.seats[seat]);
+            if self.may_fire(state.seats[seat], state.fired[seat], wanted) {
+                let next = self.give_up(state.seats[seat]);
                 let mut follower = state.clone();
                 follower.fired[seat] += 1;
                 self.follow(&mut follower, seat, &next);
@@ -148,6 +186,9 @@ where
     /// Puts what has happened at a seat into the state of all.
     fn follow(&mut self, state: &mut State, seat: usize, next: &Next<L>) {
         state.seats[seat] = next.state;
+        if let Some(said) = state.said.get_mut(seat) {
+            *said = self.said(*said, &next.sent, (!next.decided.is_empty()).then_some(next.state));
+        }
         for parcel in next.sent.iter() {
             if let Err(place) = state.pending.binary_search(parcel) {
                 state.pending.insert(place, *parcel);
@@ -161,9 +202,12 @@ where
     }
 
     /// Without loss and with patience, everybody decides.
-    fn check_end(&mut self, state: &State, wanted: Orders) {
-        if wanted.rounds == 1 && !state.seats.iter().all(|seat| self.facts(*seat).has_left) {
-            let what = self.standing(&state.seats);
+    pub(super) fn check_end(&mut self, seats: &[u32], wanted: Orders) {
+        let has_left = |seat: &u32| self.facts(*seat).has_left;
+        // Who has left does not answer.
+        let unheard = self.table.lab.fetches() && seats.iter().any(has_left);
+        if wanted.rounds == 1 && !unheard && !seats.iter().all(has_left) {
+            let what = self.standing(seats);
             self.table.violated("I10", 0, what);
         }
     }
