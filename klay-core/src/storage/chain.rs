@@ -12,6 +12,7 @@
 //! | `state` | number (u64) and state root of the last block whose state is wholly in [`Table::Nodes`] |
 //! | `config` | chain configuration, JSON |
 //! | `tx-index` | see [`super::tx_index`] |
+//! | `preimages` | see [`super::preimages`] |
 //!
 //! # Durability
 //!
@@ -32,10 +33,10 @@ use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Version of the layout that this program writes and reads.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
-/// Trie nodes in one batch.
-const PART: usize = 512;
+/// Bytes of trie nodes from which on a batch is full: an eighth of sled's buffer for writing.
+const PART: usize = 64 << 10;
 
 /// A block and a hash that goes with it: the block's own, or its state root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,14 +199,16 @@ impl ChainStore {
     pub fn write_nodes(&self, nodes: Batch) -> Result<(), StorageError> {
         let mut nodes = nodes.writes;
         nodes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let mut nodes = nodes.into_iter();
-        loop {
-            let writes: Vec<_> = nodes.by_ref().take(PART).collect();
-            if writes.is_empty() {
-                return Ok(());
+        let (mut part, mut size) = (Batch::default(), 0);
+        for write in nodes {
+            size += write.1.len() + write.2.as_ref().map_or(0, Vec::len);
+            part.writes.push(write);
+            if size >= PART {
+                self.store.write(core::mem::take(&mut part))?;
+                size = 0;
             }
-            self.store.write(Batch { writes })?;
         }
+        if part.is_empty() { Ok(()) } else { self.store.write(part) }
     }
 
     /// Takes back every block above `number`, and the state pointer if it is above, and waits until that is on disk.

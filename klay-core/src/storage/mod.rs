@@ -20,15 +20,17 @@
 //! | [`BlockNumbers`](Table::BlockNumbers) | block hash | block number |
 //! | [`TxIndex`](Table::TxIndex) | see [`tx_index`] | see [`tx_index`] |
 //! | [`TxHashes`](Table::TxHashes) | block number | see [`tx_index`] |
-//! | [`Nodes`](Table::Nodes) | node hash | encoding of a trie node |
+//! | [`Nodes`](Table::Nodes) | node hash | record of a trie node and what is packed with it: see [`trie`](crate::trie#persistence) |
 //! | [`Code`](Table::Code) | code hash | code |
 //! | [`Consensus`](Table::Consensus) | the engine's own | the engine's own |
-//! | [`Preimages`](Table::Preimages) | Keccak-256 | the address or the storage slot that has it |
+//! | [`Preimages`](Table::Preimages) | see [`preimages`] | addresses and storage slots: see [`preimages`] |
 //!
 //! Numbers are 8 bytes, big endian, so that the order of keys is the order of blocks.
 
+mod buckets;
 pub mod chain;
 mod memory;
+pub mod preimages;
 pub mod receipts;
 #[cfg(feature = "redb")]
 mod redb;
@@ -42,6 +44,7 @@ pub use self::redb::Redb;
 pub use self::sled::Sled;
 pub use chain::{BlockPointer, ChainStore, NewBlock};
 pub use memory::Memory;
+pub use preimages::PreimageStore;
 pub use tx_index::TxLocation;
 
 use crate::DecodeError;
@@ -119,13 +122,14 @@ pub enum Table {
     TxIndex = 5,
     /// Block number to the hashes of its transactions. See [`tx_index`].
     TxHashes = 6,
-    /// Trie node hash to node.
+    /// Trie node hash to the record of the node.
     Nodes = 7,
     /// Code hash to code.
     Code = 8,
     /// Consensus: gate and log records.
     Consensus = 9,
-    /// Hash to the address or the storage slot behind it. Not needed to go on; for those who read the state.
+    /// The addresses and storage slots behind hashes. Not needed to go on; for those who read the state. See
+    /// [`preimages`].
     Preimages = 10,
 }
 

@@ -1,14 +1,16 @@
-//! Writing the nodes that the store does not have.
+//! Writing what the store does not have.
 
 use super::{
     Trie,
     encode::Reference,
     node::{Body, Node},
+    record::{self, is_packed},
 };
 use crate::storage::{Batch, Table};
+use alloy_primitives::B256;
 use std::sync::Arc;
 
-/// Nodes that are in a batch and not yet known to be stored. See [`Trie::commit`].
+/// Nodes whose records are in a batch and not yet known to be stored. See [`Trie::commit`].
 #[must_use = "nodes count as not stored until the commit is confirmed"]
 #[derive(Debug, Default)]
 pub struct Commit {
@@ -16,32 +18,29 @@ pub struct Commit {
 }
 
 impl Trie {
-    /// Adds to `batch` every node of this trie that the store does not have, under its hash in [`Table::Nodes`].
+    /// Adds to `batch` what the store does not have of this trie, as [records](super#persistence) in [`Table::Nodes`].
     ///
     /// The order within the batch does not matter to a store that writes it at once. Call [`Commit::confirm`] when, and
     /// only when, the batch has been written.
     pub fn commit(&self, batch: &mut Batch) -> Commit {
-        let mut commit = Commit::default();
-        let Some(root) = &self.root else { return commit };
+        let Some(root) = &self.root else { return Commit::default() };
         let hash = self.root();
-        commit.collect(root, 0, batch);
-        let short = root.known_reference().is_some_and(|reference| reference.as_hash().is_none());
-        if short && !root.is_persisted() {
-            let mut encoded = Vec::new();
-            root.encode(0, &mut encoded);
-            batch.put(Table::Nodes, hash.as_slice(), encoded);
+        let mut collector = Collector { batch, nodes: Vec::new(), record: Vec::new() };
+        collector.collect(root, 0);
+        if root.is_in_place() && !root.is_persisted() {
+            collector.put(root, 0, hash);
         }
-        commit
+        Commit { nodes: collector.nodes }
     }
 }
 
 impl Commit {
-    /// How many nodes the commit added.
+    /// How many records the commit added.
     pub const fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether the store had every node.
+    /// Whether the store had everything.
     pub const fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -52,26 +51,39 @@ impl Commit {
             node.set_persisted();
         }
     }
+}
 
+struct Collector<'b> {
+    batch: &'b mut Batch,
+    /// Those that get a record.
+    nodes: Vec<Arc<Node>>,
+    record: Vec<u8>,
+}
+
+impl Collector<'_> {
     /// Children first, so that confirming in order never marks a node above one that is not marked.
-    fn collect(&mut self, node: &Arc<Node>, depth: usize, batch: &mut Batch) {
+    fn collect(&mut self, node: &Arc<Node>, depth: usize) {
         if node.is_persisted() {
             return;
         }
         match node.body() {
             Some(Body::Branch(children)) => {
-                for child in children.iter().flatten() {
-                    self.collect(child, depth + 1, batch);
+                for child in children.iter().flatten().filter(|child| !is_packed(child)) {
+                    self.collect(child, depth + 1);
                 }
             }
-            Some(Body::Extension { end, child, .. }) => self.collect(child, usize::from(*end), batch),
+            Some(Body::Extension { end, child, .. }) => self.collect(child, usize::from(*end)),
             Some(Body::Leaf { .. }) | None => {}
         }
         if let Some(hash) = node.known_reference().and_then(Reference::as_hash) {
-            let mut encoded = Vec::new();
-            node.encode(depth, &mut encoded);
-            batch.put(Table::Nodes, hash.as_slice(), encoded);
+            self.put(node, depth, hash);
         }
+    }
+
+    fn put(&mut self, node: &Arc<Node>, depth: usize, hash: B256) {
+        self.record.clear();
+        record::write(node, depth, &mut self.record);
+        self.batch.put(Table::Nodes, hash.as_slice(), self.record.as_slice());
         self.nodes.push(Arc::clone(node));
     }
 }

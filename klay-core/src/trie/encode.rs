@@ -37,6 +37,11 @@ impl Reference {
         self.0.get(..len).unwrap_or(&self.0)
     }
 
+    /// Whether it is the node itself.
+    pub(super) const fn is_in_place(&self) -> bool {
+        self.0[0] != HASH_TAG
+    }
+
     /// The hash; `None` for a node in place.
     pub(super) fn as_hash(&self) -> Option<B256> {
         (self.0[0] == HASH_TAG).then(|| B256::from_slice(&self.0[1..]))

@@ -38,14 +38,16 @@
 //!
 //! # Persistence
 //!
-//! 1. [`Trie::commit`] adds the nodes that the store does not have to a [`Batch`](crate::storage::Batch). Nodes that
-//!    came and went between two commits are never written, so committing every K blocks costs less than K commits.
+//! 1. [`Trie::commit`] adds what the store does not have to a [`Batch`](crate::storage::Batch). Nodes that came and went
+//!    between two commits are never written, so committing every K blocks costs less than K commits.
 //! 2. The caller writes the batch, with whatever must change together with it (the pointer to the persisted state).
 //! 3. [`Commit::confirm`] notes in the nodes that the store has them. Without it, as after a failed write, they count
 //!    as missing and the next commit adds them again.
 //!
-//! A node is marked only after everything below it. Nodes are stored under their hash, are never changed and, being
-//! shared by states, never deleted; writing one twice does no harm. Account trie and storage tries share the table.
+//! A node is marked only after everything below it. Nodes are stored under their hash in records: the encoding of a node
+//! and, behind that of a branch, its leaves and its smallest branches, which have no key of their own; a key costs a
+//! store more than some hundred bytes. Records are never changed and, being shared by states, never deleted; writing one
+//! twice does no harm. Account trie and storage tries share the table.
 //!
 //! # Traps
 //!
@@ -62,6 +64,7 @@ mod nibbles;
 mod node;
 mod proof;
 mod range;
+mod record;
 mod sorted;
 mod tree;
 mod update;
@@ -85,9 +88,9 @@ pub const EMPTY_ROOT: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996c
 /// Where nodes are read from.
 ///
 /// Every [`KeyValue`] is one, with its table [`Table::Nodes`]; `()` is one without nodes, for a trie that is wholly in
-/// memory. A store is trusted: what it returns for a hash is not hashed again.
+/// memory. A store is trusted: what it returns for a hash is not hashed again, but nodes packed with it are.
 pub trait NodeStore: Sync {
-    /// The encoding whose Keccak-256 is `hash`.
+    /// The record of the node with this hash.
     ///
     /// # Errors
     /// If the store fails.

@@ -4,6 +4,7 @@ use super::{
     NodeStore, TrieError,
     encode::{Reference, push_branch, push_extension, push_leaf},
     nibbles::{KEY_NIBBLES, join_hex_prefix, with_nibble},
+    record,
 };
 use crate::codec::{DecodeError, DecodeErrorKind, Reader};
 use alloy_primitives::B256;
@@ -23,8 +24,9 @@ pub(super) struct Children([Option<Arc<Node>>; 16]);
 /// A node at a fixed place of a trie.
 ///
 /// # Invariant
-/// `reference` or `body` is set. A persisted node has only persisted nodes below it. Both cells are written once and
-/// with the only value that they can have, so sharing between tries and threads is safe.
+/// `reference` or `body` is set. A persisted node has a [record] of its own, as has everything below it that is not
+/// packed into another. Both cells are written once and with the only value that they can have, so sharing between tries
+/// and threads is safe.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Node {
@@ -62,18 +64,27 @@ impl Node {
         })
     }
 
+    /// A node that was read out of the record of its parent.
+    pub(super) fn packed(body: Body, reference: Reference) -> Arc<Self> {
+        Arc::new(Self {
+            reference: OnceLock::from(reference),
+            flags: AtomicU8::new(VISITED),
+            body: OnceLock::from(body),
+        })
+    }
+
     /// This node with other children of the same content.
     pub(super) fn with_body(&self, body: Body) -> Arc<Self> {
         let flags = self.flags.load(Ordering::Acquire) & PERSISTED;
         Arc::new(Self { reference: self.reference.clone(), flags: AtomicU8::new(flags), body: OnceLock::from(body) })
     }
 
-    /// Whether the store has this node and everything below it.
+    /// Whether the store has a record of this node, and everything below it.
     pub(super) fn is_persisted(&self) -> bool {
         self.flags.load(Ordering::Acquire) & PERSISTED != 0
     }
 
-    /// Notes that the store has this node and everything below it.
+    /// Notes that the store has a record of this node, and everything below it.
     pub(super) fn set_persisted(&self) {
         self.flags.fetch_or(PERSISTED, Ordering::Release);
     }
@@ -92,6 +103,11 @@ impl Node {
     /// The content, if it is in memory.
     pub(super) fn body(&self) -> Option<&Body> {
         self.body.get()
+    }
+
+    /// Whether the node is known to stand inside the encoding of its parent.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.reference.get().is_some_and(Reference::is_in_place)
     }
 
     /// The reference, if it is known.
@@ -192,7 +208,8 @@ impl Body {
         Ok(body)
     }
 
-    fn read(input: &mut Reader<'_>, path: &B256, depth: usize) -> Result<Self, DecodeError> {
+    /// Reads one node that stands behind the first `depth` nibbles of `path`.
+    pub(super) fn read(input: &mut Reader<'_>, path: &B256, depth: usize) -> Result<Self, DecodeError> {
         let mut list = input.list("trie node")?;
         let start = list.clone();
         let mut items = 0;
@@ -270,11 +287,8 @@ fn read_child(list: &mut Reader<'_>, path: &B256, depth: usize) -> Result<Option
     if raw.len() >= 32 {
         return Err(rest.error(FIELD, DecodeErrorKind::TooLong { max: 31, got: raw.len() }));
     }
-    let node = Node::new(Body::read(&mut rest, path, depth)?);
-    node.set_persisted();
     // The encoding is canonical, so what was read is also what would be written.
-    node.reference.get_or_init(|| Reference::to(raw));
-    Ok(Some(node))
+    Ok(Some(Node::packed(Body::read(&mut rest, path, depth)?, Reference::to(raw))))
 }
 
 /// Reads nodes on demand and counts them.
@@ -291,8 +305,8 @@ impl<S: NodeStore + ?Sized> Loader<'_, S> {
         if let Some(body) = node.body() {
             return Ok(body);
         }
-        let body = read(self.store, node, path, depth)?;
-        self.resident.fetch_add(1, Ordering::Relaxed);
+        let (body, nodes) = read(self.store, node, path, depth)?;
+        self.resident.fetch_add(nodes, Ordering::Relaxed);
         Ok(node.body.get_or_init(|| body))
     }
 }
@@ -307,12 +321,13 @@ pub(super) fn detached<S: NodeStore + ?Sized>(
     if node.body().is_some() {
         return Ok(Arc::clone(node));
     }
-    Ok(node.with_body(read(store, node, path, depth)?))
+    Ok(node.with_body(read(store, node, path, depth)?.0))
 }
 
-fn read<S: NodeStore + ?Sized>(store: &S, node: &Node, path: &B256, depth: usize) -> Result<Body, TrieError> {
+/// Content of a node that is in the store, and how many nodes were read with it.
+fn read<S: NodeStore + ?Sized>(store: &S, node: &Node, path: &B256, depth: usize) -> Result<(Body, usize), TrieError> {
     let hash =
         node.known_reference().and_then(Reference::as_hash).expect("a node without content was made from its hash");
-    let encoded = store.node(&hash)?.ok_or(TrieError::MissingNode { hash, depth })?;
-    Body::decode(&encoded, path, depth).map_err(|source| TrieError::CorruptNode { hash, source })
+    let stored = store.node(&hash)?.ok_or(TrieError::MissingNode { hash, depth })?;
+    record::read(&stored, path, depth).map_err(|source| TrieError::CorruptNode { hash, source })
 }

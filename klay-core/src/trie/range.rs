@@ -6,7 +6,7 @@ use super::{
     nibbles::{filled, nibble, truncated, with_nibble},
     node::{Body, Node},
     proof::decoded,
-    sorted::reference_of,
+    sorted::{Hasher, reference_of},
 };
 use crate::crypto::keccak256;
 use alloy_primitives::{B256, Bytes};
@@ -83,7 +83,7 @@ pub fn verify_range<V: AsRef<[u8]>, P: AsRef<[u8]>>(
         return Err(ProofError::EmptyValue { index });
     }
     if proof.is_empty() || root == EMPTY_ROOT {
-        let whole = reference_of(entries, 0, &mut Vec::new()).map_or(EMPTY_ROOT, |reference| reference.root());
+        let whole = reference_of(entries, 0, &mut Hasher::default()).map_or(EMPTY_ROOT, |reference| reference.root());
         return if whole == root { Ok(false) } else { Err(ProofError::Mismatch { path: B256::ZERO, depth: 0 }) };
     }
     let mut check = RangeCheck {
@@ -91,7 +91,7 @@ pub fn verify_range<V: AsRef<[u8]>, P: AsRef<[u8]>>(
         end: entries.last().map_or(B256::repeat_byte(0xff), |(key, _)| *key),
         nodes: proof.iter().map(|node| (keccak256(node), node.as_ref())).collect(),
         more: false,
-        scratch: Vec::new(),
+        hasher: Hasher::default(),
     };
     check.place(Some(&Node::unloaded(root)), B256::ZERO, 0, entries)?;
     Ok(check.more)
@@ -102,7 +102,7 @@ struct RangeCheck<'p> {
     end: B256,
     nodes: BTreeMap<B256, &'p [u8]>,
     more: bool,
-    scratch: Vec<u8>,
+    hasher: Hasher,
 }
 
 impl RangeCheck<'_> {
@@ -127,7 +127,7 @@ impl RangeCheck<'_> {
         }
         // The root's children are compared, never the root as a whole: its hash is not that of a short node.
         if low >= self.start && high <= self.end && depth > 0 {
-            let expected = reference_of(entries, depth, &mut self.scratch);
+            let expected = reference_of(entries, depth, &mut self.hasher);
             let known = node.known_reference();
             return if expected.as_ref() == known { Ok(()) } else { Err(mismatch) };
         }

@@ -21,7 +21,7 @@ pub fn ordered_root<T: AsRef<[u8]>>(items: &[T]) -> B256 {
     let split = items.len().min(0x80);
     let order = (1..split).chain(0..split.min(1)).chain(split..items.len());
     let entries: Vec<_> = order.map(|index| (IndexKey::new(index), &items[index])).collect();
-    reference_of(&entries, 0, &mut Vec::new()).map_or(EMPTY_ROOT, |reference| reference.root())
+    reference_of(&entries, 0, &mut Hasher::default()).map_or(EMPTY_ROOT, |reference| reference.root())
 }
 
 /// What a parent at `depth` holds for the trie of `entries`, which share their first `depth` nibbles; `None` for none.
@@ -30,33 +30,56 @@ pub fn ordered_root<T: AsRef<[u8]>>(items: &[T]) -> B256 {
 pub(super) fn reference_of<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     entries: &[(K, V)],
     depth: usize,
-    scratch: &mut Vec<u8>,
+    hasher: &mut Hasher,
 ) -> Option<Reference> {
     let ((first, value), (last, _)) = (entries.first()?, entries.last()?);
     let first = first.as_ref();
     if entries.len() == 1 {
-        scratch.clear();
-        push_leaf(first, depth, value.as_ref(), scratch);
-        return Some(Reference::to(scratch));
+        return Some(hasher.reference(|out| push_leaf(first, depth, value.as_ref(), out)));
     }
     let fork = common_prefix(first, last.as_ref());
-    let branch = branch_of(entries, fork, scratch);
+    let branch = branch_of(entries, fork, hasher);
     if fork == depth {
         return Some(branch);
     }
-    scratch.clear();
-    push_extension(first, depth, fork, &branch, scratch);
-    Some(Reference::to(scratch))
+    Some(hasher.reference(|out| push_extension(first, depth, fork, &branch, out)))
 }
 
-fn branch_of<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: &[(K, V)], depth: usize, scratch: &mut Vec<u8>) -> Reference {
+fn branch_of<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: &[(K, V)], depth: usize, hasher: &mut Hasher) -> Reference {
     let mut children = [None; 16];
     for group in entries.chunk_by(|(a, _), (b, _)| nibble(a.as_ref(), depth) == nibble(b.as_ref(), depth)) {
-        children[nibble(group[0].0.as_ref(), depth)] = reference_of(group, depth + 1, scratch);
+        children[nibble(group[0].0.as_ref(), depth)] = reference_of(group, depth + 1, hasher);
     }
-    scratch.clear();
-    push_branch(children.iter().map(Option::as_ref), scratch);
-    Reference::to(scratch)
+    hasher.reference(|out| push_branch(children.iter().map(Option::as_ref), out))
+}
+
+/// Hashes nodes, and remembers the last ones: a list of receipts is mostly the same receipt, whose leaves are equal
+/// wherever they stand, and so are the branches above them.
+#[derive(Debug, Default)]
+pub(super) struct Hasher {
+    node: Vec<u8>,
+    known: [Option<(Vec<u8>, Reference)>; KNOWN],
+    next: usize,
+}
+
+/// Nodes that are remembered: leaves of the usual receipts, and a branch.
+const KNOWN: usize = 6;
+
+impl Hasher {
+    fn reference(&mut self, push: impl FnOnce(&mut Vec<u8>)) -> Reference {
+        self.node.clear();
+        push(&mut self.node);
+        if let Some((_, reference)) = self.known.iter().flatten().find(|(node, _)| *node == self.node) {
+            return *reference;
+        }
+        let reference = Reference::to(&self.node);
+        let place = &mut self.known[self.next];
+        self.next = (self.next + 1) % KNOWN;
+        let (node, known) = place.get_or_insert_with(|| (Vec::new(), reference));
+        node.clone_from(&self.node);
+        *known = reference;
+        reference
+    }
 }
 
 /// `rlp(index)`.

@@ -5,6 +5,7 @@ use super::{
     encode::Reference,
     nibbles::{common_prefix, nibble},
     node::{Body, Children, Loader, Node},
+    record::{self, is_packed},
 };
 use alloy_primitives::B256;
 use core::fmt;
@@ -76,7 +77,7 @@ impl Trie {
     }
 
     /// The same trie with every persisted part out of memory through which no read or update has gone since the last
-    /// call. Called twice in a row it keeps only what is not persisted.
+    /// call. Called twice in a row it keeps only what is not persisted. Leaves go with the branch above them.
     ///
     /// Takes time in proportion to the nodes in memory. They are freed when the last trie that shares them is dropped.
     #[must_use]
@@ -117,7 +118,14 @@ fn unloaded(node: &Arc<Node>, kept: &mut usize) -> Arc<Node> {
             node.with_body(Body::Extension { prefix: *prefix, end: *end, child: lighter })
         }
         Body::Branch(children) => {
-            let lighter = std::array::from_fn(|at| children[at].as_ref().map(|child| unloaded(child, kept)));
+            let lighter = std::array::from_fn(|at| {
+                let child = children[at].as_ref()?;
+                if !is_packed(child) {
+                    return Some(unloaded(child, kept));
+                }
+                *kept += record::len(child);
+                Some(Arc::clone(child))
+            });
             let lighter = Box::new(Children::from(lighter));
             let same = children.iter().zip(lighter.iter()).all(|pair| match pair {
                 (Some(a), Some(b)) => Arc::ptr_eq(a, b),

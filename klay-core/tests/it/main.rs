@@ -8,3 +8,4 @@ mod own_payload_and_fee;
 mod storage;
 mod trie;
 mod trie_proofs;
+mod trie_records;

@@ -1,6 +1,7 @@
 //! The world at one state root, and what a block makes of it.
 
 mod cache;
+mod pending;
 mod snapshot;
 mod source;
 mod world;

@@ -10,9 +10,13 @@ use klay_core::{
     storage::{Batch, KeyValue, Table},
     trie::{self, Trie},
 };
-use revm::{bytecode::Bytecode, primitives::B256Map};
+use revm::bytecode::Bytecode;
 
-use super::{AccountSource, StateError, cache::Shared};
+use super::{
+    AccountSource, StateError,
+    cache::Shared,
+    pending::{Made, Pending},
+};
 
 /// All accounts at one state root: immutable, shared between threads, cheap to clone.
 ///
@@ -37,14 +41,6 @@ struct Inner {
     root: B256,
     accounts: Trie,
     pending: Pending,
-}
-
-/// What a state has and the store has not: storage tries by root and codes by hash. Account nodes know by themselves
-/// whether they are stored.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Pending {
-    pub(super) tries: B256Map<Trie>,
-    pub(super) codes: B256Map<Bytecode>,
 }
 
 /// Writes that are in a batch and not yet known to be stored. See [`State::commit`].
@@ -186,7 +182,7 @@ impl State {
     /// Call [`StateCommit::confirm`] when, and only when, the batch has been written.
     pub fn commit(&self, batch: &mut Batch) -> StateCommit {
         let inner = &*self.0;
-        let mut nodes: Vec<_> = inner.pending.tries.values().map(|trie| trie.commit(batch)).collect();
+        let mut nodes: Vec<_> = inner.pending.tries().map(|(_, trie)| trie.commit(batch)).collect();
         nodes.push(inner.accounts.commit(batch));
         for (hash, code) in &inner.pending.codes {
             batch.put(Table::Code, hash.as_slice(), code.original_byte_slice());
@@ -200,8 +196,7 @@ impl State {
     #[must_use]
     pub fn without_written(&self, written: &Self) -> Self {
         let mut pending = self.0.pending.clone();
-        pending.tries.retain(|root, _| !written.0.pending.tries.contains_key(root));
-        pending.codes.retain(|hash, _| !written.0.pending.codes.contains_key(hash));
+        pending.without(&written.0.pending);
         self.with(self.0.accounts.clone(), pending)
     }
 
@@ -249,7 +244,7 @@ impl State {
         if root == EMPTY_ROOT {
             return Trie::new();
         }
-        if let Some(trie) = self.0.pending.tries.get(&root) {
+        if let Some(trie) = self.0.pending.trie(&root) {
             return trie.clone();
         }
         if let Some(trie) = self.0.shared.trie(&root) {
@@ -266,11 +261,10 @@ impl State {
     }
 
     /// The state after `changes` to the accounts, with storage tries and codes that the changes refer to.
-    pub(super) fn changed(&self, changes: &[(B256, Option<Vec<u8>>)], made: Pending) -> Result<Self, StateError> {
+    pub(super) fn changed(&self, changes: &[(B256, Option<Vec<u8>>)], made: Made) -> Result<Self, StateError> {
         let accounts = self.0.accounts.update(&*self.0.store, changes)?;
         let mut pending = self.0.pending.clone();
-        pending.tries.extend(made.tries);
-        pending.codes.extend(made.codes);
+        pending.extend(made);
         Ok(self.with(accounts, pending))
     }
 
@@ -308,7 +302,7 @@ impl StateCommit {
             commit.confirm();
         }
         let inner = &*self.state.0;
-        for (root, trie) in &inner.pending.tries {
+        for (root, trie) in inner.pending.tries() {
             inner.shared.keep_trie(*root, trie.clone());
         }
         for (hash, code) in &inner.pending.codes {

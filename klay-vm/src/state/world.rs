@@ -11,10 +11,7 @@ use revm::{
     state::{Account, AccountExtension, AccountInfo},
 };
 
-use super::{
-    AccountSource, State, StateError,
-    snapshot::{Pending, bytecode},
-};
+use super::{AccountSource, State, StateError, pending::Made, snapshot::bytecode};
 use crate::{env::BlockHashes, spec::Level};
 
 /// Why the machine stopped before the end of a frame.
@@ -273,9 +270,9 @@ impl World {
     /// Makes the next state.
     pub(crate) fn finish(self) -> Result<Finished, StateError> {
         let Self { base, entries, codes, .. } = self;
-        let mut changes = Vec::new();
-        let mut changed = Vec::new();
-        let (mut made, mut preimages) = (Pending::default(), Preimages::default());
+        let mut changes = Vec::with_capacity(entries.len());
+        let mut changed = Vec::with_capacity(entries.len());
+        let (mut made, mut preimages) = (Made::default(), Preimages::default());
         for (address, entry) in entries.into_iter().filter(|(_, entry)| entry.dirty) {
             let in_base = entry.in_base;
             match entry.sealed(&base, &mut made, &mut preimages.slots)? {
@@ -290,6 +287,7 @@ impl World {
                     changed.push((address, account));
                 }
                 (key, None) if in_base => {
+                    made.storages.push((key, Trie::new()));
                     changes.push((key, None));
                     changed.push((address, StateAccount::default()));
                 }
@@ -402,7 +400,7 @@ impl Entry {
     fn sealed(
         self,
         base: &State,
-        made: &mut Pending,
+        made: &mut Made,
         slots: &mut Vec<(B256, B256)>,
     ) -> Result<(B256, Option<StateAccount>), StateError> {
         let Some(mut account) = self.account else { return Ok((self.key, None)) };
@@ -428,9 +426,7 @@ impl Entry {
             };
             let after = base.changed_storage(&before, &changes)?;
             account.program.storage_root = after.root();
-            if !after.is_empty() {
-                made.tries.insert(account.program.storage_root, after);
-            }
+            made.storages.push((self.key, after));
         }
         Ok((self.key, Some(account)))
     }

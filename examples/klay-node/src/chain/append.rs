@@ -70,7 +70,6 @@ impl Chain {
         };
         if let Some(commit) = commit {
             state = self.lighter(commit.confirm());
-            self.0.names.lock().left();
             unwritten.clear();
         }
         self.follow(change);

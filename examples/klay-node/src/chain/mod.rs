@@ -328,10 +328,7 @@ impl Chain {
     /// # Errors
     /// If the store fails.
     pub fn preimage(&self, hash: B256) -> Result<Option<Vec<u8>>, ChainError> {
-        if let Some(name) = self.0.names.lock().find(&hash) {
-            return Ok(Some(name));
-        }
-        Ok(self.0.store.store().get(Table::Preimages, hash.as_slice())?)
+        Ok(self.0.names.lock().find(&hash)?)
     }
 
     /// The forks active at a height.

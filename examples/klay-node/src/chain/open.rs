@@ -28,7 +28,7 @@ use super::{
     BlockReceipts, Chain, ChainError, ChainOptions, Head, Inner, SealedBlock,
     context::Params,
     council::Councils,
-    names::{Names, put_names},
+    names::Names,
     persist::Unwritten,
     recent::{Loaded, Recent},
     stored,
@@ -153,6 +153,7 @@ impl Chain {
         let first =
             Head { block: Arc::new(base), receipts: Arc::new(receipts), state: State::open(store, written.hash) };
         let supply = SupplyAt::load(&**blocks.store(), head.number)?;
+        let names = Names::open(Arc::clone(blocks.store()))?;
         let mut recent = Recent::new(&options);
         recent.push(first.clone());
         let chain = Self(Arc::new(Inner {
@@ -167,7 +168,7 @@ impl Chain {
             loaded: Mutex::new(Loaded::default()),
             unwritten: Mutex::new(Unwritten::default()),
             supply: Mutex::new(supply),
-            names: Mutex::new(Names::default()),
+            names: Mutex::new(names),
             heads: broadcast::Sender::new(HEADS),
         }));
         for number in written.number + 1..=head.number {
@@ -220,11 +221,15 @@ fn first_header(blocks: &ChainStore, genesis: &Genesis, preimages: bool) -> Resu
     }
     let mut nodes = Batch::default();
     let header = genesis_block(genesis, &mut nodes)?;
-    if preimages && genesis.alloc.len() <= MAX_NAMED {
-        put_names(&preimages_of(genesis), &mut nodes);
-    }
     match stored.map(|header| header.hash()) {
-        None => write_genesis(blocks, genesis, &header, nodes)?,
+        None => {
+            if preimages && genesis.alloc.len() <= MAX_NAMED {
+                let mut names = Names::open(Arc::clone(blocks.store()))?;
+                names.learn(&preimages_of(genesis));
+                names.write()?;
+            }
+            write_genesis(blocks, genesis, &header, nodes)?;
+        }
         Some(found) if found != header.hash() => {
             return Err(OpenError::OtherGenesis { expected: header.hash(), found });
         }

@@ -94,13 +94,11 @@ impl Chain {
     /// Lets a thread write the state of `head`.
     pub(super) fn write_behind(&self, head: &Head, unwritten: &mut Unwritten) {
         let (chain, number, state) = (self.clone(), head.block.number(), head.state.clone());
-        self.0.names.lock().leave();
         let write = move || {
             let mut nodes = Batch::default();
             let commit = state.commit(&mut nodes);
-            chain.0.names.lock().put(&mut nodes);
+            chain.write_names()?;
             chain.0.store.persist_state(number, state.root(), nodes)?;
-            chain.0.names.lock().left();
             // The chain has gone on; it drops what is written from its own, newer state.
             let _stored = commit.confirm();
             Ok(state)
@@ -127,9 +125,8 @@ impl Chain {
         let head = self.0.head.load_full();
         let mut nodes = Batch::default();
         let commit = head.state.commit(&mut nodes);
-        self.put_names(&mut nodes);
+        self.write_names()?;
         self.0.store.persist_state(head.block.number(), head.state.root(), nodes)?;
-        self.0.names.lock().left();
         let state = commit.confirm();
         self.0.head.store(std::sync::Arc::new(Head { state, ..(*head).clone() }));
         unwritten.clear();
@@ -149,7 +146,7 @@ impl Chain {
     ) -> Result<klay_vm::state::StateCommit, ChainError> {
         let mut nodes = Batch::default();
         let commit = state.commit(&mut nodes);
-        self.put_names(&mut nodes);
+        self.write_names()?;
         if nodes.writes.len() > WITH_BLOCK {
             self.0.store.write_nodes(nodes)?;
         } else {
@@ -159,12 +156,11 @@ impl Chain {
         Ok(commit)
     }
 
-    fn put_names(&self, nodes: &mut Batch) {
-        let mut names = self.0.names.lock();
-        names.leave();
-        names.put(nodes);
+    /// Names go ahead of the state that has them: known too early they do no harm.
+    fn write_names(&self) -> Result<(), ChainError> {
+        Ok(self.0.names.lock().write()?)
     }
 }
 
-/// Most nodes of a state in the batch of its block.
+/// Most records of a state in the batch of its block.
 const WITH_BLOCK: usize = 512;

@@ -110,11 +110,11 @@ pub struct Imported {
 pub struct Spent {
     /// Waiting for blocks.
     pub waiting: Duration,
-    /// Headers, seals, governance and bodies.
+    /// Headers, seals, governance, bodies with their roots, and the comparison of what came out.
     pub checks: Duration,
     /// Transactions.
     pub execution: Duration,
-    /// Rewards, the state root, and the comparison of the results.
+    /// Rewards and the state root.
     pub roots: Duration,
     /// Storing blocks, receipts, index and states.
     pub storage: Duration,

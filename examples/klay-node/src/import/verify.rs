@@ -109,11 +109,9 @@ pub(super) fn verify(
     let sealed = SealedBlock::new(block.header.clone(), block.signers.hash, transactions, author);
     spent.checks += began.elapsed();
     let executor = timed(&mut spent.execution, || execute(chain, &sealed, &state))?;
-    timed(&mut spent.roots, || {
-        let result = driver::finish(chain, executor, &sealed.header, &state)?;
-        compare(&sealed, &result, &council)?;
-        Ok((sealed, result))
-    })
+    let result = timed(&mut spent.roots, || driver::finish(chain, executor, &sealed.header, &state))?;
+    timed(&mut spent.checks, || compare(&sealed, &result, &council))?;
+    Ok((sealed, result))
 }
 
 fn verify_header(
