@@ -27,7 +27,7 @@
 //!
 //! Numbers are 8 bytes, big endian, so that the order of keys is the order of blocks.
 
-mod buckets;
+pub mod buckets;
 pub mod chain;
 mod memory;
 pub mod preimages;

@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! [`Table::Preimages`] holds *lists*, numbered from 0, under `0xff ‖ number (8 bytes)`: up to 512 times
-//! `length (1 byte) ‖ preimage`. The rest of the table is an index of them by hash in the manner of [`super::tx_index`],
+//! `length (1 byte) ‖ preimage`. The rest of the table is an index of them by hash in the manner of [`super::buckets`],
 //! with the key `preimages` of [`Table::Meta`]. So a preimage costs a part of a value and not a key.
 //!
 //! What is added again is stored again, and found all the same.
