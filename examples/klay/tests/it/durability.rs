@@ -7,7 +7,6 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +24,8 @@ use klay_node::{
     metrics::Metrics,
 };
 use serde_json::{Value, json};
+
+use crate::served::Served;
 
 const KILLS: u64 = 50;
 /// A slow machine announces little between two kills: it is killed more often.
@@ -44,41 +45,6 @@ struct Announced {
 impl Announced {
     fn enough(&self) -> bool {
         self.blocks.len() > ENOUGH && self.receipts.len() > ENOUGH
-    }
-}
-
-struct Node {
-    process: Child,
-    address: String,
-}
-
-impl Node {
-    fn start(data: &Path, block_time: &str) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_klay"))
-            .args(["dev", "--http", "127.0.0.1:0", "--ws", "off", "--block-time", block_time, "--data"])
-            .arg(data)
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let address = loop {
-            let Some(line) = lines.next() else { panic!("the node ended at start: {said:#?}") };
-            let line = line.unwrap();
-            if let Some(address) = line.strip_prefix("HTTP") {
-                break address.trim().to_owned();
-            }
-            said.push(line);
-        };
-        // Whatever follows must not fill the pipe.
-        thread::spawn(move || lines.for_each(drop));
-        Self { process, address }
-    }
-
-    fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 }
 
@@ -233,7 +199,7 @@ fn nothing_announced_is_lost_when_the_process_is_killed() {
     let mut kills = 0;
     while kills < KILLS || (kills < MOST_KILLS && !announced.lock().unwrap().enough()) {
         let block_time = if kills % 2 == 0 { "0" } else { "0.1" };
-        let node = Node::start(data.path(), block_time);
+        let node = Served::start(&["dev", "--block-time", block_time], data.path());
         check_announced(&node.address, &announced.lock().unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
@@ -248,7 +214,7 @@ fn nothing_announced_is_lost_when_the_process_is_killed() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let moment = Instant::now() + Duration::from_micros(20_000 + (random >> 33) % 400_000);
         thread::sleep(moment.saturating_duration_since(Instant::now()));
-        node.kill();
+        drop(node);
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
 

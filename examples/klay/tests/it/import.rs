@@ -3,15 +3,17 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
+
+use crate::served::Served;
 
 const HEAD: &str = "0xca0e85ceda109eb40cf409e62b70b45e65c2d429b2dfcbbec0edb48588bd1c93";
 
@@ -49,60 +51,18 @@ fn plain() -> Vec<u8> {
     bytes
 }
 
-/// A server or a chain that runs until it is dropped.
-struct Running {
-    process: Child,
-    address: String,
-}
-
-impl Running {
-    fn start(args: &[&str], data: &Path) -> Self {
-        let mut process = klay()
-            .args(args)
-            .args(["--http", "127.0.0.1:0", "--ws", "off", "--data"])
-            .arg(data)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let address = loop {
-            let Some(line) = lines.next() else { panic!("ended at start: {said:#?}") };
-            let line = line.unwrap();
-            if let Some(address) = line.strip_prefix("HTTP") {
-                break address.trim().to_owned();
-            }
-            said.push(line);
-        };
-        thread::spawn(move || lines.for_each(drop));
-        Self { process, address }
-    }
-
-    fn call(&self, method: &str, params: &Value) -> Value {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!(
-            "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
-    }
-
-    fn stop(mut self) {
-        let told = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().unwrap();
-        assert!(told.success() && self.process.wait().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.process.kill();
-        let _status = self.process.wait();
-    }
+fn call(node: &Served, method: &str, params: &Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let mut stream = TcpStream::connect(&node.address).unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
 #[test]
@@ -119,19 +79,19 @@ fn a_chain_is_imported_skipped_served_and_exported() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("102 were there"));
     assert_eq!(ended(&again).0["imported"], 0);
 
-    let node = Running::start(&["serve"], &data);
-    assert_eq!(node.call("eth_blockNumber", &json!([]))["result"], "0x66");
-    assert_eq!(node.call("net_version", &json!([]))["result"], "3431");
-    let block = node.call("kaia_getBlockByNumber", &json!(["0x66", false]));
+    let node = Served::start(&["serve"], &data);
+    assert_eq!(call(&node, "eth_blockNumber", &json!([]))["result"], "0x66");
+    assert_eq!(call(&node, "net_version", &json!([]))["result"], "3431");
+    let block = call(&node, "kaia_getBlockByNumber", &json!(["0x66", false]));
     assert_eq!(block["result"]["hash"], HEAD);
     // The states of all blocks are there.
     assert!(
-        node.call("eth_getBalance", &json!(["0x2c39e7a3c9f35e7c56b6dfd20eaf0ada72f5e9d4", "0x7"]))["result"]
+        call(&node, "eth_getBalance", &json!(["0x2c39e7a3c9f35e7c56b6dfd20eaf0ada72f5e9d4", "0x7"]))["result"]
             .is_string()
     );
     node.stop();
-    let node = Running::start(&["serve", "--network-id", "77"], &data);
-    assert_eq!(node.call("net_version", &json!([]))["result"], "77");
+    let node = Served::start(&["serve", "--network-id", "77"], &data);
+    assert_eq!(call(&node, "net_version", &json!([]))["result"], "77");
     node.stop();
 
     let exported = klay().arg("export").arg("--data").arg(&data).arg("-").output().unwrap();
@@ -218,17 +178,17 @@ fn the_blocks_of_a_development_chain_are_accepted() {
     assert!(printed.status.success());
     fs::write(&genesis, printed.stdout).unwrap();
     let (made, copy) = (folder.path().join("made"), folder.path().join("copy"));
-    let dev = Running::start(&["dev", "--block-time", "0"], &made);
-    let accounts = dev.call("eth_accounts", &json!([]))["result"].clone();
+    let dev = Served::start(&["dev", "--block-time", "0"], &made);
+    let accounts = call(&dev, "eth_accounts", &json!([]))["result"].clone();
     for to in 1..6 {
         let payment = json!({"from": accounts[0], "to": accounts[to], "value": "0x1", "gas": "0x5208"});
-        let sent = dev.call("eth_sendTransaction", &json!([payment]));
+        let sent = call(&dev, "eth_sendTransaction", &json!([payment]));
         let hash = sent["result"].as_str().unwrap_or_else(|| panic!("{sent}"));
-        while dev.call("eth_getTransactionReceipt", &json!([hash]))["result"].is_null() {
+        while call(&dev, "eth_getTransactionReceipt", &json!([hash]))["result"].is_null() {
             thread::sleep(Duration::from_millis(20));
         }
     }
-    let head = dev.call("eth_getBlockByNumber", &json!(["latest", false]))["result"].clone();
+    let head = call(&dev, "eth_getBlockByNumber", &json!(["latest", false]))["result"].clone();
     dev.stop();
     let file = folder.path().join("dev.rlp.gz");
     assert!(klay().arg("export").arg("--data").arg(&made).arg(&file).status().unwrap().success());

@@ -25,4 +25,6 @@ mod lab;
 mod network;
 #[cfg(unix)]
 mod nodes;
+#[cfg(unix)]
+mod served;
 mod statetest;
