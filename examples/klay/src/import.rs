@@ -88,10 +88,10 @@ impl Import {
                 ExitCode::FAILURE
             }
             Ok(done) => {
-                let Spent { waiting, checks, execution, roots, storage } = done.spent;
+                let Spent { waiting, checks, execution, roots, storage, states } = done.spent;
                 eprintln!(
                     "in order: {checks:.1?} checks, {execution:.1?} execution, {roots:.1?} state roots, {storage:.1?} \
-                     storage, {waiting:.1?} waiting for signatures"
+                     storage ({states:.1?} for states), {waiting:.1?} waiting for signatures"
                 );
                 ExitCode::SUCCESS
             }

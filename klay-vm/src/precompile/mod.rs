@@ -5,6 +5,7 @@
 //!
 //! Source: spec 40, section 2; `contracts.go` in the reference client.
 
+mod ecrecover;
 mod failure;
 mod fee_payer;
 mod modexp;
@@ -19,7 +20,7 @@ use klay_core::{Address, Bytes};
 use revm::{
     handler::PrecompileProvider,
     interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},
-    precompile::{self, EthPrecompileResult, u64_to_address},
+    precompile::{self, EthPrecompileOutput, EthPrecompileResult, u64_to_address},
     primitives::AddressSet,
 };
 
@@ -220,7 +221,7 @@ impl Builtin {
     fn compute(self, input: &[u8]) -> EthPrecompileResult {
         const GAS: u64 = u64::MAX;
         match self {
-            Self::EcRecover => precompile::secp256k1::ec_recover_run(input, GAS),
+            Self::EcRecover => Ok(EthPrecompileOutput::new(0, ecrecover::run(input))),
             Self::Sha256 => precompile::hash::sha256_run(input, GAS),
             Self::Ripemd160 => precompile::hash::ripemd160_run(input, GAS),
             Self::Identity => precompile::identity::identity_run(input, GAS),

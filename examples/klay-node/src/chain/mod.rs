@@ -140,6 +140,7 @@ struct Inner {
     recent: RwLock<Recent>,
     loaded: Mutex<Loaded>,
     unwritten: Mutex<persist::Unwritten>,
+    writing: persist::Stopwatch,
     supply: Mutex<Option<SupplyAt>>,
     names: Mutex<names::Names>,
     heads: broadcast::Sender<HeadEvent>,

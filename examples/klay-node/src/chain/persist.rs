@@ -4,7 +4,11 @@
 //! a thread of its own while the chain goes on: the trie is shared and immutable, so that blocks are executed over it
 //! meanwhile. What a crash leaves unwritten is executed again from the blocks.
 
-use std::thread::{self, JoinHandle};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use klay_core::storage::{Batch, chain::put_persisted_state};
 use klay_vm::State;
@@ -31,6 +35,20 @@ pub(super) enum Plan {
     Behind,
     /// Leave it for later.
     Later,
+}
+
+/// Time in a sum, in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) struct Stopwatch(AtomicU64);
+
+impl Stopwatch {
+    fn add(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Unwritten {
@@ -95,12 +113,8 @@ impl Chain {
     pub(super) fn write_behind(&self, head: &Head, unwritten: &mut Unwritten) {
         let (chain, number, state) = (self.clone(), head.block.number(), head.state.clone());
         let write = move || {
-            let mut nodes = Batch::default();
-            let commit = state.commit(&mut nodes);
-            chain.write_names()?;
-            chain.0.store.persist_state(number, state.root(), nodes)?;
             // The chain has gone on; it drops what is written from its own, newer state.
-            let _stored = commit.confirm();
+            let _stored = chain.write_state(number, &state)?;
             Ok(state)
         };
         match thread::Builder::new().name("klay-state".to_owned()).spawn(write) {
@@ -123,11 +137,7 @@ impl Chain {
         }
         let _older = unwritten.written(true);
         let head = self.0.head.load_full();
-        let mut nodes = Batch::default();
-        let commit = head.state.commit(&mut nodes);
-        self.write_names()?;
-        self.0.store.persist_state(head.block.number(), head.state.root(), nodes)?;
-        let state = commit.confirm();
+        let state = self.write_state(head.block.number(), &head.state)?;
         self.0.head.store(std::sync::Arc::new(Head { state, ..(*head).clone() }));
         unwritten.clear();
         Ok(())
@@ -144,6 +154,7 @@ impl Chain {
         state: &State,
         batch: &mut Batch,
     ) -> Result<klay_vm::state::StateCommit, ChainError> {
+        let began = Instant::now();
         let mut nodes = Batch::default();
         let commit = state.commit(&mut nodes);
         self.write_names()?;
@@ -153,7 +164,25 @@ impl Chain {
             batch.writes.append(&mut nodes.writes);
         }
         put_persisted_state(batch, number, state.root());
+        self.0.writing.add(began.elapsed());
         Ok(commit)
+    }
+
+    /// Writes the state of block `number`; gives it without what is stored now.
+    fn write_state(&self, number: u64, state: &State) -> Result<State, ChainError> {
+        let began = Instant::now();
+        let mut nodes = Batch::default();
+        let commit = state.commit(&mut nodes);
+        self.write_names()?;
+        self.0.store.persist_state(number, state.root(), nodes)?;
+        let stored = commit.confirm();
+        self.0.writing.add(began.elapsed());
+        Ok(stored)
+    }
+
+    /// How long states have been written since the chain was opened, in the batches of their blocks or behind them.
+    pub(crate) fn writing(&self) -> Duration {
+        self.0.writing.total()
     }
 
     /// Names go ahead of the state that has them: known too early they do no harm.

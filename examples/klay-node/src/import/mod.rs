@@ -118,6 +118,8 @@ pub struct Spent {
     pub roots: Duration,
     /// Storing blocks, receipts, index and states.
     pub storage: Duration,
+    /// Writing states, part of `storage`; what was written behind the blocks ran beside everything.
+    pub states: Duration,
 }
 
 /// A block that is done.
@@ -144,7 +146,7 @@ pub fn import(
     observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
 ) -> Result<Imported, ImportError> {
     let (sender, receiver) = mpsc::sync_channel(GROUPS_AHEAD);
-    let (known, chain_id) = (chain.head().number(), chain.config().chain_id);
+    let (known, chain_id, written) = (chain.head().number(), chain.config().chain_id, chain.writing());
     let keys = KnownKeys::default();
     let outcome = thread::scope(|scope| {
         let ahead = Ahead { known, chain_id, keys: &keys };
@@ -157,6 +159,7 @@ pub fn import(
     timed(&mut storage, || chain.persist().and_then(|()| chain.sync()))?;
     outcome.map(|mut done| {
         done.spent.storage += storage;
+        done.spent.states = chain.writing() - written;
         done
     })
 }
