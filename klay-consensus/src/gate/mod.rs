@@ -134,7 +134,9 @@ pub struct Gate<S, D> {
 }
 
 impl<S, D: Disk> Gate<S, D> {
-    /// Opens the log in `disk` for `identity` and returns the engine's records in it, in order.
+    /// Opens the log in `disk` for `identity` and returns the engine's records in it, in order. Those of slots that the
+    /// chain has left behind are not among them, whether or not the log still holds them: it forgets whole segments,
+    /// and an engine should not have to go through what is left of one.
     ///
     /// `anchor` is the folder beside the key; without it the loss of a log goes unnoticed, which suits only keys that
     /// are never used again after their process ends.
@@ -149,7 +151,8 @@ impl<S, D: Disk> Gate<S, D> {
         options: GateOptions,
     ) -> Result<(Self, Vec<Entry>), GateOpenError> {
         let (gate, mut entries) = Gate::open_whole(disk, anchor, identity, options)?;
-        entries.retain(|entry| !matches!(entry.kind, RecordKind::Signed | RecordKind::Floor));
+        let needed = needed_from(gate.memory.floor());
+        entries.retain(|entry| !matches!(entry.kind, RecordKind::Signed | RecordKind::Floor) && entry.slot >= needed);
         let Gate { signer: (), log, anchor, memory, off } = gate;
         Ok((Self { signer, log, anchor, memory, off }, entries))
     }
@@ -265,7 +268,7 @@ impl<S, D: Disk> Gate<S, D> {
     pub fn raise_floor(&mut self, lsn: Lsn, slot: Slot) -> Result<(), LogError> {
         self.memory.raise_floor(slot);
         self.log.append(lsn, slot, RecordKind::Floor, Vec::new())?;
-        let below = slot.saturating_sub(2);
+        let below = needed_from(slot);
         if self.log.can_prune(below) {
             // The log must not end below the anchor once older statements are gone.
             self.log.sync()?;
@@ -319,6 +322,11 @@ impl<D: Disk> Gate<(), D> {
         gate.match_anchor(highest, options.resume_above)?;
         Ok((gate, entries))
     }
+}
+
+/// The lowest slot whose records may still be asked for when the chain has decided `floor`.
+const fn needed_from(floor: Slot) -> Slot {
+    floor.saturating_sub(2)
 }
 
 /// Reads back an engine's records, as [`Gate::open`] returns them.

@@ -68,8 +68,8 @@ use crate::{
     },
     types::{
         Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input, Limits, Lsn,
-        Misbehaviour, Record, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate,
-        Verdict, View,
+        Misbehaviour, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate, Verdict,
+        View,
     },
 };
 
@@ -83,6 +83,8 @@ const REPROPOSE_TIMER: TimerId = TimerId::new(7);
 
 /// Views ahead of ours whose votes are kept.
 const AHEAD: u64 = 16;
+/// Views that a proposal may pass over, and views back from ours whose votes are kept at most.
+const PASSED_OVER: u64 = 4096;
 /// Certificates in one message.
 const CERTIFICATES: usize = 64;
 /// Values asked for at a time.
@@ -274,19 +276,11 @@ impl<V: WireValue> Simplex<V> {
         engine
     }
 
-    /// Records of views that the chain has left behind do no harm, as certificates stand for themselves; a log may hold
-    /// very many of them, so they are passed over.
+    /// Records of views that the chain has left behind do no harm, as certificates stand for themselves.
     fn restore(&mut self, log: Vec<SimplexRecord>) {
-        let places_floor = |record: &&SimplexRecord| match record {
-            SimplexRecord::Certified(c) => c.vote.kind == Kind::Notarize && c.vote.id == self.floor.id,
-            SimplexRecord::Entered { .. } | SimplexRecord::Value { .. } => false,
-        };
-        let below = log.iter().filter(places_floor).map(Record::slot).min().unwrap_or_default();
         for record in log {
-            let is_past = record.slot() < below;
             match record {
                 SimplexRecord::Entered { view } => self.restored = self.restored.max(Some(view)),
-                _ if is_past => {}
                 SimplexRecord::Certified(certificate) => {
                     if self.is_certificate(&certificate) {
                         self.tree.add(certificate);

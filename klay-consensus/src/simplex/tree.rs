@@ -50,6 +50,8 @@ pub(super) struct Tree<V> {
     pub(super) id: B256,
     /// That the last applied value was notarized, if known.
     pub(super) applied: Option<Certificate>,
+    /// The highest view of an applied value that is known.
+    below: Option<Slot>,
     values: BTreeMap<B256, Known<V>>,
     notarized: BTreeMap<Slot, Certificate>,
     nullified: BTreeMap<Slot, Certificate>,
@@ -67,6 +69,7 @@ impl<V: WireValue> Tree<V> {
             height,
             id,
             applied: None,
+            below: None,
             values: BTreeMap::new(),
             notarized: BTreeMap::new(),
             nullified: BTreeMap::new(),
@@ -107,6 +110,7 @@ impl<V: WireValue> Tree<V> {
         let (view, id) = (certificate.vote.view, certificate.vote.id);
         if id == self.id && certificate.vote.kind == Kind::Notarize {
             self.applied = Some(certificate.clone());
+            self.below = self.below.max(Some(view));
         }
         let known = match certificate.vote.kind {
             Kind::Notarize => self.notarized.insert(view, certificate),
@@ -259,7 +263,8 @@ impl<V: WireValue> Tree<V> {
     pub(super) fn apply(&mut self, height: Height, id: B256) {
         self.applied = self.notarized.values().find(|c| c.vote.id == id).cloned();
         (self.height, self.id) = (height, id);
-        let below = self.below();
+        self.below = self.below.max(self.applied.as_ref().map(|c| c.vote.view));
+        let below = self.below;
         self.values.retain(|_, known| known.value.height() > height);
         let values = &self.values;
         self.finals.retain(|final_id, certificate| {
@@ -271,9 +276,9 @@ impl<V: WireValue> Tree<V> {
         }
     }
 
-    /// The view of the last applied value, if it is known: nothing below it matters any more.
-    pub(super) fn below(&self) -> Option<Slot> {
-        self.applied.as_ref().map(|c| c.vote.view)
+    /// The highest view of an applied value that is known: nothing below it matters any more.
+    pub(super) const fn below(&self) -> Option<Slot> {
+        self.below
     }
 
     /// Certificates of `from` and later views for somebody who lacks them, at most `limit`.

@@ -91,6 +91,8 @@ impl<V: WireValue> Simplex<V> {
     pub(super) fn enter(&mut self, cx: &mut Cx<'_, V>, view: Slot) {
         let restored = self.restored == Some(view);
         self.view = view;
+        let oldest = self.oldest();
+        self.tallies.retain(|of, _| *of >= oldest);
         self.session = Session {
             begun: cx.now,
             proposed: restored,

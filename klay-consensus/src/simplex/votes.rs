@@ -4,16 +4,13 @@ use alloy_primitives::B256;
 
 use super::{
     AHEAD, ASK_TIMER, Address, CERTIFICATES, Candidate, Certificate, Cx, Effect, Kind, Misbehaviour, Missing,
-    RETRY_TIMER, Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Verdict, Vote, WireValue,
-    certificate_holds, final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
+    PASSED_OVER, RETRY_TIMER, Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Verdict, Vote,
+    WireValue, certificate_holds, final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
 };
 use crate::{
     istanbul::CommittedSeals,
     types::{Round, TimerKind},
 };
-
-/// Views that a proposal may pass over.
-const PASSED_OVER: u64 = 4096;
 
 impl<V: WireValue> Simplex<V> {
     pub(super) fn receive(&mut self, cx: &mut Cx<'_, V>, from: Address, msg: SimplexMessage<V>, checked: bool) {
@@ -89,8 +86,7 @@ impl<V: WireValue> Simplex<V> {
     /// Counts a vote that is signed by its sender.
     pub(super) fn add_vote(&mut self, cx: &mut Cx<'_, V>, signed: SignedVote) -> Result<(), Rejected> {
         let Vote { view, kind, id } = signed.vote;
-        let applied = self.tree.below();
-        if applied.is_some_and(|applied| view < applied) {
+        if view < self.oldest() {
             return Err(Rejected::stale("SX-6", "view is final"));
         }
         self.note_contradiction(cx, &signed);
@@ -113,6 +109,12 @@ impl<V: WireValue> Simplex<V> {
         votes.insert(from, signed);
         self.count(cx, view);
         Ok(())
+    }
+
+    /// The first view whose votes are of use. Where that of the applied value is not known, votes of old views must not
+    /// be without number.
+    pub(super) fn oldest(&self) -> Slot {
+        self.tree.below().unwrap_or_default().max(self.view.saturating_sub(PASSED_OVER))
     }
 
     /// Reports whoever says two things that exclude each other.

@@ -5,7 +5,8 @@
 
 use crate::common::{Chain, Signer, identity, signer};
 use klay_consensus::{
-    gate::{Conflict, Gate, GateError, GateOpenError, GateOptions, GateRules, GateState, MoveError},
+    gate::{Conflict, Gate, GateError, GateOpenError, GateOptions, GateRules, GateState, MoveError, records},
+    simplex::SimplexRecord,
     types::{Domain, Lsn, RecordKind, Round, Slot, Statement, Step, View},
     wal::{Disk, FsDisk, Kept, Log, LogError, MemoryDisk, OpenError},
 };
@@ -116,6 +117,26 @@ fn a_key_whose_log_is_gone_or_older_does_not_sign() {
     drop(gate);
     let mut gate = open(&new_log, &anchor, GateOptions::default()).unwrap();
     assert!(say(&mut gate, &vote(9, 0, Step::Vote1, 1)).is_err(), "the operator's floor survives");
+}
+
+/// The log forgets whole segments, so it may hold very many records that nobody needs any more.
+#[test]
+fn records_of_slots_that_the_chain_has_left_behind_are_not_handed_back() {
+    let (log, anchor) = (MemoryDisk::new(), MemoryDisk::new());
+    let open = || Gate::open(signer(1), log.clone(), Some(anchor.clone()), identity("test", 1), GateOptions::default());
+    let entered = |slot| SimplexRecord::Entered { view: Slot::new(slot) };
+    let (mut gate, none) = open().unwrap();
+    assert!(none.is_empty());
+    for slot in 1..=100 {
+        let lsn = gate.next_lsn();
+        gate.persist(lsn, &entered(slot)).unwrap();
+    }
+    let lsn = gate.next_lsn();
+    gate.raise_floor(lsn, Slot::new(90)).unwrap();
+    gate.commit().unwrap();
+    drop(gate);
+    let (_, entries) = open().unwrap();
+    assert_eq!(records::<SimplexRecord>(entries), Ok((88..=100).map(entered).collect()));
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! Messages of Simplex survive the wire, and nothing else is one.
+//! Messages of Simplex survive the wire, and nothing else is one; and what is kept of them has a bound.
 
 use alloy_primitives::{Address, B256};
 use klay_consensus::{
     istanbul::seal::Seal,
-    sim::value::LabValue,
-    simplex::{Certificate, Kind, SignedVote, SimplexMessage, Vote, final_digest},
-    types::{Height, Limits, Slot, quorum},
+    sim::{
+        Lab as _,
+        simplex::SimplexLab,
+        value::{LabValue, mock_sign},
+    },
+    simplex::{Certificate, Kind, SignedVote, Simplex, SimplexMessage, SimplexRecord, Vote, final_digest},
+    types::{Effects, Engine as _, Floor, Height, Input, Limits, Slot, Time, quorum},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -57,6 +61,32 @@ fn any_message() -> impl Strategy<Value = Message> {
             .prop_map(|(from, values)| SimplexMessage::Ask { from: Slot::new(from), values }),
         any_value().prop_map(SimplexMessage::Value),
     ]
+}
+
+/// After a restart a node may not know the view of its last block; votes for old views must not pile up meanwhile.
+#[test]
+fn votes_for_old_views_are_bounded_before_the_applied_view_is_known() {
+    let lab = SimplexLab::new(4);
+    let signed = |node, kind, view, id| {
+        let vote = Vote { kind, view: Slot::new(view), id };
+        let signature = mock_sign(lab.peer(node), vote.digest(B256::ZERO).0);
+        SignedVote { vote, from: lab.peer(node), signature, ancestors: Vec::new() }
+    };
+    let last = 20_000;
+    let over = (0..3).map(|node| signed(node, Kind::Nullify, last, B256::ZERO));
+    let (votes, seals): (Vec<_>, Vec<_>) = over.map(|signed| (signed.vote, signed.signature)).unzip();
+    let log = vec![SimplexRecord::Certified(Certificate { vote: votes[0], seals })];
+    let floor = Floor { height: Height::new(7), id: B256::repeat_byte(7), next_at: Time::ZERO };
+    let mut engine = Simplex::<LabValue>::open(lab.config(0), floor, log).unwrap();
+    let mut fx = Effects::new(Default::default());
+    engine.step(Time::ZERO, Input::Start, &mut fx);
+    assert_eq!(engine.status().round.get(), last + 1);
+    for view in 1..=last {
+        let msg = SimplexMessage::Vote(signed(3, Kind::Finalize, view, B256::repeat_byte(1)));
+        engine.step(Time::ZERO, Input::Message { from: lab.peer(3), msg, checked: false }, &mut fx);
+        fx.drain().for_each(drop);
+    }
+    assert!(engine.status().backlog < 5_000, "{}", engine.status().backlog);
 }
 
 fn encoded(message: &Message) -> Vec<u8> {
