@@ -9,6 +9,8 @@
 //!
 //! Source: chapter 50, sections 1.2 and 1.3.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, B256, Bytes};
 use klay_core::{
     DecodeError, PublicKey, Sign, Signature,
@@ -17,7 +19,7 @@ use klay_core::{
 };
 
 use super::{HeaderValue, Klaytn};
-use crate::types::{Domain, SignError, Signer, Verifier};
+use crate::types::{Committee, Domain, SignError, Signer, Verifier};
 
 /// `r ‖ s ‖ v`.
 pub type Seal = [u8; 65];
@@ -130,6 +132,17 @@ impl<K: Sign, V: HeaderValue> Signer<Klaytn<V>> for KeySigner<K> {
 pub trait Authors: core::fmt::Debug + Send + Sync {
     /// The account that made `seal` over `digest`; `None` if it is no signature.
     fn author(&self, digest: B256, seal: &Seal) -> Option<Address>;
+}
+
+/// Whether `seals` are of a quorum of distinct members over one digest.
+pub(crate) fn is_quorum(digest: B256, seals: &[Seal], committee: &Committee<Address>, authors: &dyn Authors) -> bool {
+    let mut voters = BTreeSet::new();
+    // More seals than members would be work for nothing.
+    seals.len() >= committee.quorum as usize
+        && seals.len() <= committee.members.len()
+        && seals
+            .iter()
+            .all(|seal| authors.author(digest, seal).is_some_and(|who| committee.is_member(who) && voters.insert(who)))
 }
 
 /// Checks signatures by recovering their signer. Knows no keys and keeps no state.

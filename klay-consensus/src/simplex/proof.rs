@@ -7,8 +7,6 @@
 //!
 //! So two views never propose the same new value, and a header carries all that its committed seals were made over.
 
-use std::collections::BTreeSet;
-
 use alloy_primitives::{Address, B256};
 use klay_core::block::Header;
 
@@ -16,7 +14,7 @@ use super::{Certificate, Kind, Vote, final_digest};
 use crate::{
     istanbul::{
         CommittedSeals, HeaderValue,
-        seal::{Authors, Seal},
+        seal::{self, Authors},
     },
     types::{Committee, Slot},
 };
@@ -37,17 +35,6 @@ pub(super) fn with_view<V: HeaderValue>(value: V, view: Slot) -> Option<V> {
     Some(value.with_extra(extra.into()))
 }
 
-/// Whether `seals` are of a quorum of distinct members over one digest.
-fn is_quorum(digest: B256, seals: &[Seal], committee: &Committee<Address>, authors: &dyn Authors) -> bool {
-    let mut voters = BTreeSet::new();
-    // More seals than members would be work for nothing.
-    seals.len() >= committee.quorum as usize
-        && seals.len() <= committee.members.len()
-        && seals
-            .iter()
-            .all(|seal| authors.author(digest, seal).is_some_and(|who| committee.is_member(who) && voters.insert(who)))
-}
-
 /// Whether a certificate holds in the committee of its view.
 pub fn certificate_holds(
     certificate: &Certificate,
@@ -57,7 +44,7 @@ pub fn certificate_holds(
 ) -> bool {
     let Vote { kind, id, .. } = certificate.vote;
     let sound = kind != Kind::Proposal && (kind == Kind::Nullify) == id.is_zero();
-    sound && is_quorum(certificate.vote.digest(domain), &certificate.seals, committee, authors)
+    sound && seal::is_quorum(certificate.vote.digest(domain), &certificate.seals, committee, authors)
 }
 
 /// Whether `cert` proves that a value is final, in the committee of its views. All that an importing node needs.
@@ -69,6 +56,6 @@ pub fn decision_holds<V: HeaderValue>(
 ) -> bool {
     proposed_in(value.header()).is_some_and(|view| {
         let digest = final_digest(value.id(), view.saturating_add(cert.round.get()));
-        is_quorum(digest, &cert.seals, committee, authors)
+        seal::is_quorum(digest, &cert.seals, committee, authors)
     })
 }

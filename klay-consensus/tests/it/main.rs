@@ -12,6 +12,7 @@ mod gate_and_log;
 #[cfg(feature = "runtime")]
 mod host;
 mod import;
+mod import_is_commit;
 mod justified;
 #[cfg(feature = "simulate")]
 mod known_faults;

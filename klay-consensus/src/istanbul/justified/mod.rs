@@ -19,7 +19,7 @@
 //! | JE-9 | a request is repeated while nothing happens, and sent to peers that come |
 //! | JE-10 | after a restart within a height, the round after the last one entered is asked for |
 //!
-//! The quorum for deciding is the quorum for importing.
+//! The quorum for deciding is the quorum for importing, see [`decision_holds`].
 //!
 //! Source: chapter 50, sections 1.14 and 5.6; the idea is IBFT 2.0 and QBFT (arXiv 1909.10194, 2002.03613).
 
@@ -47,6 +47,7 @@ use crate::types::{
 };
 
 pub use message::{Claim, JustifiedCodec, JustifiedMessage, Kind, SignedVote, Vote, seal_digest};
+pub use proof::decision_holds;
 pub use record::JustifiedRecord;
 
 const ROUND_TIMER: TimerId = TimerId::new(1);

@@ -14,12 +14,26 @@ use alloy_primitives::{Address, B256};
 
 use super::{
     JustifiedMessage,
-    message::{Claim, Kind, SignedVote},
+    message::{Claim, Kind, SignedVote, seal_digest},
 };
 use crate::{
-    istanbul::seal::Authors,
+    istanbul::{
+        CommittedSeals, HeaderValue,
+        seal::{self, Authors},
+    },
     types::{Committee, View},
 };
+
+/// Whether `cert` proves that a value was decided, in the committee of its height and round. All that an importing node
+/// needs: what it asks for is what decides.
+pub fn decision_holds<V: HeaderValue>(
+    value: &V,
+    cert: &CommittedSeals,
+    committee: &Committee<Address>,
+    authors: &dyn Authors,
+) -> bool {
+    seal::is_quorum(seal_digest(value.id(), cert.round), &cert.seals, committee, authors)
+}
 
 /// What signatures are checked with.
 #[derive(Debug, Clone, Copy)]
