@@ -121,7 +121,8 @@ impl<M: Model, Msg> fmt::Debug for HostHandle<M, Msg> {
     }
 }
 
-/// Reports evidence as it is found. Called on the engine's thread: must not block.
+/// Reports evidence as it is found: an offence may come again with other proofs, which an
+/// [`EvidencePool`](crate::types::EvidencePool) tells. Called on the engine's thread: must not block.
 pub type OnEvidence<M> = Box<dyn FnMut(Evidence<<M as Model>::Peer>) + Send>;
 
 /// What a host is made of.

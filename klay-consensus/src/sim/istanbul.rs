@@ -13,13 +13,10 @@ use super::{
 use crate::{
     istanbul::{
         Body, CommittedSeals, Compat, Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, Message, Preprepare, Relay,
-        Rules, Subject, read_proof,
+        Rules, Subject, check_evidence,
         seal::{self, Seal},
     },
-    types::{
-        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Round, Statement, Step, Timeouts, Value, View, quorum,
-        timeouts::Legacy,
-    },
+    types::{Codec, Engine, Evidence, Height, Round, Statement, Step, Timeouts, Value, View, quorum, timeouts::Legacy},
 };
 
 pub use super::value::{LabValue, Turns};
@@ -170,18 +167,7 @@ impl Lab for IstanbulLab {
 
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
         let Some(evidence) = &carried(evidence) else { return false };
-        let Ok(proof) = read_proof::<LabValue>(evidence, Limits::default()) else { return false };
-        let signed = |m: &Message<LabValue>| {
-            let seal = Seal::try_from(&m.envelope.signature[..]).ok();
-            let by = seal.and_then(|seal| seal::Authors::author(&MockAuthors, m.envelope.digest(), &seal));
-            by == Some(evidence.offender) && m.from() == evidence.offender && m.view() == evidence.view
-        };
-        let contradict = match (evidence.kind, &proof[..]) {
-            (Misbehaviour::BadSeal, [_]) => true,
-            (_, [a, b]) => a.code() == b.code() && a.body != b.body,
-            _ => false,
-        };
-        contradict && proof.iter().all(signed)
+        check_evidence::<LabValue>(evidence, &self.turns.members(evidence.height), &MockAuthors).is_ok()
     }
 
     fn corrupt(

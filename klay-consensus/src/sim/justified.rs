@@ -16,13 +16,14 @@ use crate::{
     istanbul::{
         CommittedSeals, Klaytn,
         justified::{
-            Justified, JustifiedCodec, JustifiedConfig, JustifiedMessage, Kind, SignedVote, Vote, seal_digest,
+            Justified, JustifiedCodec, JustifiedConfig, JustifiedMessage, Kind, SignedVote, Vote, check_evidence,
+            seal_digest,
         },
         seal::Seal,
     },
     types::{
-        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Round, RoundHistory, Statement, Step, Timeouts,
-        TimerKind, Value, View, quorum, timeouts::Linear,
+        Codec, Engine, Evidence, Height, Round, RoundHistory, Statement, Step, Timeouts, TimerKind, Value, View,
+        quorum, timeouts::Linear,
     },
 };
 
@@ -163,20 +164,7 @@ impl Lab for JustifiedLab {
 
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
         let Some(evidence) = &carried(evidence) else { return false };
-        let read = |bytes: &Vec<u8>| JustifiedMessage::<LabValue>::decode(bytes, Limits::default()).ok();
-        let Some(proof) = evidence.proof.iter().map(read).collect::<Option<Vec<_>>>() else { return false };
-        let by_offender = |m: &JustifiedMessage<LabValue>| {
-            m.signed.from == evidence.offender && m.signed.is_signed(B256::ZERO, &MockAuthors)
-        };
-        let contradict = match (evidence.kind, &proof[..]) {
-            (Misbehaviour::BadSeal, [one]) => !one.signed.is_sealed(&MockAuthors),
-            (_, [a, b]) => {
-                let (a, b) = (a.signed.vote, b.signed.vote);
-                a.kind == b.kind && a.view == b.view && a != b
-            }
-            _ => false,
-        };
-        contradict && proof.iter().all(by_offender)
+        check_evidence::<LabValue>(evidence, &self.turns.members(evidence.height), B256::ZERO, &MockAuthors).is_ok()
     }
 
     fn corrupt(

@@ -87,6 +87,12 @@ pub trait Lab: Send + Sync + Sized + 'static {
         true
     }
 
+    /// The engine of an honest node has reported evidence.
+    fn reported(&self, _node: usize, _evidence: &Evidence<PeerOf<Self>>) {}
+
+    /// A node has applied a value.
+    fn applied(&self, _node: usize, _value: &ValueOf<Self>) {}
+
     /// What a hostile node sends to one peer instead of `msg`. Kinds that need nothing but the message itself
     /// (silence, repetition, garbage) are the simulator's.
     fn corrupt(

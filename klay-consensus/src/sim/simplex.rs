@@ -20,12 +20,9 @@ use crate::{
     },
     simplex::{
         Certificate, Delta, Kind, REPEAT_TIMER, SignedVote, Simplex, SimplexCodec, SimplexConfig, SimplexMessage, Vote,
-        final_digest, proposed_in,
+        check_evidence, final_digest, proposed_in,
     },
-    types::{
-        Codec, Engine, Evidence, Height, Limits, Misbehaviour, Slot, Statement, Step, Timeouts, TimerId, Value, View,
-        quorum,
-    },
+    types::{Codec, Engine, Evidence, Height, Slot, Statement, Step, Timeouts, TimerId, Value, View, quorum},
 };
 
 /// Simplex with one policy of timeouts.
@@ -213,18 +210,7 @@ impl Lab for SimplexLab {
 
     fn proves(&self, evidence: &Evidence<Address>) -> bool {
         let Some(evidence) = &carried(evidence) else { return false };
-        let Ok(proof) = Simplex::<LabValue>::read_proof(evidence, Limits::default()) else { return false };
-        let by_offender = |signed: &SignedVote| {
-            let signer = MockAuthors.author(signed.vote.digest(B256::ZERO), &signed.signature);
-            signed.from == evidence.offender && signer == Some(evidence.offender)
-        };
-        let [a, b] = &proof[..] else { return false };
-        let (x, y) = (a.vote, b.vote);
-        let contradict = match evidence.kind {
-            Misbehaviour::FinalizeAndSkip => x.kind != y.kind,
-            _ => x.kind == y.kind && x.id != y.id,
-        };
-        contradict && x.view == y.view && by_offender(a) && by_offender(b)
+        check_evidence::<LabValue>(evidence, &self.turns.members(evidence.height), B256::ZERO, &MockAuthors).is_ok()
     }
 
     fn corrupt(

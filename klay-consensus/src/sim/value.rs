@@ -56,6 +56,19 @@ impl LabValue {
         Self { header: Arc::new(header), id, valid }
     }
 
+    /// The same with a content of its own, which changes its name.
+    #[must_use]
+    pub fn carrying(mut self, content: Bytes) -> Self {
+        self.id = keccak256([self.id.as_slice(), &content].concat());
+        Arc::make_mut(&mut self.header).vote = content;
+        self
+    }
+
+    /// What it carries, if anything.
+    pub fn content(&self) -> &[u8] {
+        &self.header.vote
+    }
+
     /// Whether the application accepts it.
     pub const fn is_valid(&self) -> bool {
         self.valid
@@ -78,7 +91,7 @@ impl Value for LabValue {
     }
 
     fn size(&self) -> usize {
-        600
+        600 + self.content().len()
     }
 }
 
@@ -109,6 +122,9 @@ impl WireValue for LabValue {
         put_u64(self.header.number, &mut content);
         put_u64(self.valid.into(), &mut content);
         put_bytes(&self.header.extra, &mut content);
+        if !self.content().is_empty() {
+            put_bytes(self.content(), &mut content);
+        }
         // A real value's name is the hash of its content; this one's is not, so damage has to show another way.
         let sum = fingerprint(&content);
         put_bytes(&sum.to_le_bytes(), &mut content);
@@ -121,13 +137,18 @@ impl WireValue for LabValue {
         let (id, parent) = (list.hash("value.id")?, list.hash("value.parent")?);
         let (height, valid) = (Height::new(list.u64("value.height")?), list.bool("value.valid")?);
         let extra = Bytes::copy_from_slice(list.bytes("value.extra")?);
-        let sum: [u8; 8] = list.fixed("value.sum")?;
         let damaged = list.error("value.sum", DecodeErrorKind::Invalid("damaged value"));
+        let (mut content, mut sum) = (Bytes::new(), list.bytes("value.sum")?);
+        if !list.is_empty() {
+            content = Bytes::copy_from_slice(sum);
+            sum = list.bytes("value.sum")?;
+        }
         list.end("value")?;
-        let value = Self::with(height, parent, id, valid, extra);
+        let mut value = Self::with(height, parent, id, valid, extra);
+        Arc::make_mut(&mut value.header).vote = content;
         let mut again = Vec::new();
         value.encode(&mut again);
-        if again.ends_with(&sum) { Ok(value) } else { Err(damaged) }
+        if sum.len() == 8 && again.ends_with(sum) { Ok(value) } else { Err(damaged) }
     }
 }
 

@@ -34,6 +34,7 @@
 //! Source: chapter 50, section 5.6 (b); Chan and Pass, Simplex Consensus (eprint 2023/463).
 
 mod config;
+mod evidence;
 mod message;
 mod proof;
 mod record;
@@ -51,6 +52,7 @@ use std::{
 use alloy_primitives::{Address, B256};
 
 pub use config::{Delta, SimplexConfig};
+pub use evidence::check_evidence;
 pub use message::{Certificate, Kind, SignedVote, SimplexCodec, SimplexMessage, Vote, final_digest};
 pub use proof::{certificate_holds, decision_holds, proposed_in};
 pub use record::SimplexRecord;
@@ -67,7 +69,7 @@ use crate::{
         seal::{self, Seal},
     },
     types::{
-        Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input, Limits, Lsn,
+        Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input, Lsn,
         Misbehaviour, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate, Verdict,
         View,
     },
@@ -356,20 +358,5 @@ impl<V: WireValue> Simplex<V> {
             view: View::first(view),
             proof: proof.map(encode).into(),
         }));
-    }
-
-    /// The signed votes in a piece of evidence.
-    ///
-    /// # Errors
-    /// If a part is not a vote of this engine.
-    pub fn read_proof(
-        evidence: &Evidence<Address>,
-        limits: Limits,
-    ) -> Result<Vec<SignedVote>, crate::types::Malformed> {
-        let vote = |bytes: &Vec<u8>| match SimplexMessage::<V>::decode(bytes, limits)? {
-            SimplexMessage::Vote(signed) => Ok(signed),
-            _ => Err(crate::types::Malformed::Unknown { what: "part of a proof", code: 0 }),
-        };
-        evidence.proof.iter().map(vote).collect()
     }
 }

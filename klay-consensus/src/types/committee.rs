@@ -1,6 +1,6 @@
 //! Who may speak at a height and round.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use super::{Height, Model, Round, quorum};
 
@@ -31,6 +31,23 @@ impl<P: Copy + Ord> Committee<P> {
     pub fn with_senders(mut self, senders: Vec<P>) -> Self {
         self.senders = senders;
         self
+    }
+
+    /// The same without those who are `out`: the quorum is that of [`Self::new`] for who remains, and a turn of one who is
+    /// out falls to the member after it. As it is where none of them sits, or where no member would remain.
+    #[must_use]
+    pub fn without(&self, out: &BTreeSet<P>) -> Self {
+        let remaining = |of: &[P]| of.iter().copied().filter(|who| !out.contains(who)).collect::<Vec<_>>();
+        let (members, senders) = (remaining(&self.members), remaining(&self.senders));
+        if senders.len() == self.senders.len() {
+            return self.clone();
+        }
+        let turn = self.members.iter().position(|who| *who == self.proposer).unwrap_or_default();
+        let (before, after) = self.members.split_at(turn);
+        match after.iter().chain(before).find(|who| !out.contains(who)) {
+            Some(proposer) => Self::new(members, *proposer).with_senders(senders),
+            None => self.clone(),
+        }
     }
 
     /// Whether the votes of `who` count.

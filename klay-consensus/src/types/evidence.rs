@@ -1,7 +1,10 @@
 //! Proof that a peer contradicted itself.
 //!
-//! Evidence carries the signed bytes, so that anyone who knows the committee of that slot can check it alone. There is
-//! no slashing in Klaytn: evidence is reported and kept, nothing more (chapter 50, section 5.9).
+//! Evidence carries the signed bytes, so that anyone who knows the validators of that height can check it alone:
+//! [`istanbul`](crate::istanbul::check_evidence), [`justified`](crate::istanbul::justified::check_evidence) and
+//! [`simplex`](crate::simplex::check_evidence) each know their own messages. There is no slashing in Klaytn: evidence is
+//! reported and kept, nothing more. A chain of one's own may do more with it: see
+//! [`Penalties`](crate::valset::Penalties) (chapter 50, section 5.9).
 //!
 //! ```text
 //! evidence  [kind, offender, height, slot, round, [proof...]]
@@ -13,7 +16,7 @@ use std::collections::BTreeMap;
 
 use klay_core::codec::{DecodeErrorKind, Reader, put_bytes, put_list_header, put_u64};
 
-use super::{Height, Limits, Malformed, Model, Round, Slot, View};
+use super::{Height, Limits, Malformed, Round, Slot, View};
 
 /// What a peer did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +51,18 @@ impl Misbehaviour {
         }
     }
 
+    /// Its name in one word, as clients read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DoubleProposal => "doubleProposal",
+            Self::DoubleVote => "doubleVote",
+            Self::FinalizeAndSkip => "finalizeAndSkip",
+            Self::Amnesia => "amnesia",
+            Self::BadCertificate => "badCertificate",
+            Self::BadSeal => "badSeal",
+        }
+    }
+
     /// Signed messages that prove it.
     pub const fn proofs(self) -> usize {
         match self {
@@ -78,6 +93,61 @@ impl<P> Evidence<P> {
     pub fn ordered(mut self) -> Self {
         self.proof.sort_unstable();
         self
+    }
+
+    fn size(&self) -> usize {
+        const REST: usize = 128;
+        self.proof.iter().fold(REST, |sum, message| sum.saturating_add(message.len()))
+    }
+}
+
+/// Why evidence proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unproven {
+    /// A part is no message of the engine.
+    #[error(transparent)]
+    Message(#[from] Malformed),
+    /// The one who is blamed could not speak at that height.
+    #[error("the offender is not a validator of that height")]
+    NotAValidator,
+    /// A message that the one who is blamed has not signed.
+    #[error("a message is not signed by the offender")]
+    NotSigned,
+    /// A message about another view.
+    #[error("a message is about view {got}, the evidence about {expected}")]
+    Elsewhere {
+        /// What the evidence says.
+        expected: View,
+        /// What the message says.
+        got: View,
+    },
+    /// An honest validator may say all of it.
+    #[error("the messages do not contradict each other, or not in this way")]
+    NoContradiction,
+}
+
+impl<P: PartialEq> Evidence<P> {
+    /// What every engine checks: that a validator of the height is blamed, and that every message is about the view and
+    /// signed by the offender. `read` says the view of a message and whether the offender has signed it.
+    pub(crate) fn check<'m, T: 'm>(
+        &self,
+        validators: &[P],
+        messages: &'m [T],
+        read: impl Fn(&'m T) -> (View, bool),
+    ) -> Result<(), Unproven> {
+        if !validators.contains(&self.offender) {
+            return Err(Unproven::NotAValidator);
+        }
+        for (got, is_signed) in messages.iter().map(read) {
+            if got != self.view {
+                return Err(Unproven::Elsewhere { expected: self.view, got });
+            }
+            if !is_signed {
+                return Err(Unproven::NotSigned);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -146,43 +216,51 @@ impl<P: for<'a> TryFrom<&'a [u8]>> Evidence<P> {
 /// What makes two pieces of evidence one: kind, offender and view.
 type Key<P> = (View, Misbehaviour, P);
 
-/// Evidence by (kind, offender, view), kept for [`EvidencePool::KEPT_SLOTS`] slots.
+/// Evidence by (kind, offender, view), kept for [`EvidencePool::KEPT`] slots.
 #[derive(Debug, Clone)]
-pub struct EvidencePool<M: Model> {
-    kept: BTreeMap<Key<M::Peer>, Evidence<M::Peer>>,
+pub struct EvidencePool<P> {
+    kept: BTreeMap<Key<P>, Evidence<P>>,
+    size: usize,
     limit: usize,
 }
 
-impl<M: Model> EvidencePool<M> {
+impl<P: Copy + Ord> EvidencePool<P> {
     /// Slots for which evidence is kept.
-    pub const KEPT_SLOTS: u64 = 10_000;
+    pub const KEPT: u64 = 10_000;
 
-    /// A pool of at most `limit` pieces; a full pool drops the oldest.
+    /// A pool of about `limit` bytes at most; a full pool drops the oldest.
     pub const fn new(limit: usize) -> Self {
-        Self { kept: BTreeMap::new(), limit }
+        Self { kept: BTreeMap::new(), size: 0, limit }
     }
 
-    /// Adds a piece; `false` if the same offence is already known or the pool holds only newer ones.
-    pub fn insert(&mut self, evidence: Evidence<M::Peer>) -> bool {
+    /// Adds a piece; `false` if the same offence is known, or all that there is room for is newer.
+    pub fn insert(&mut self, evidence: Evidence<P>) -> bool {
         let key = (evidence.view, evidence.kind, evidence.offender);
-        if self.kept.contains_key(&key) {
+        if self.kept.contains_key(&key) || evidence.size() > self.limit {
             return false;
         }
+        self.size = self.size.saturating_add(evidence.size());
         self.kept.insert(key, evidence);
-        if self.kept.len() > self.limit {
-            return self.kept.pop_first().is_some_and(|(oldest, _)| oldest != key);
+        let mut is_kept = true;
+        while self.size > self.limit
+            && let Some((dropped, evidence)) = self.kept.pop_first()
+        {
+            self.size = self.size.saturating_sub(evidence.size());
+            is_kept &= dropped != key;
         }
-        true
+        is_kept
     }
 
-    /// Forgets what is older than [`Self::KEPT_SLOTS`] before `now`.
-    pub fn prune(&mut self, now: Slot) {
-        let first = View::first(now.saturating_sub(Self::KEPT_SLOTS));
-        self.kept.retain(|(view, _, _), _| *view >= first);
+    /// Forgets what is more than [`Self::KEPT`] slots and heights older than the present ones. Engines that decide height
+    /// by height count both alike; others may leave out slots.
+    pub fn prune(&mut self, slot: Slot, height: Height) {
+        let (slot, height) = (slot.saturating_sub(Self::KEPT), height.saturating_sub(Self::KEPT));
+        self.kept.retain(|_, evidence| evidence.view.slot >= slot || evidence.height >= height);
+        self.size = self.kept.values().map(Evidence::size).sum();
     }
 
     /// Everything that is kept, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Evidence<M::Peer>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Evidence<P>> {
         self.kept.values()
     }
 

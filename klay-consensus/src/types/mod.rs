@@ -19,7 +19,7 @@ pub use codec::{Codec, Limits, Malformed};
 pub use committee::{Committee, Committees, NotYet};
 pub use effects::{Class, Detail, Effect, Effects, Wanted};
 pub use engine::{ApplyError, Delays, Engine, Input, Never, Refuse, Status, Validate, Verdict};
-pub use evidence::{Evidence, EvidencePool, Misbehaviour};
+pub use evidence::{Evidence, EvidencePool, Misbehaviour, Unproven};
 pub use model::{Floor, Model, Value};
 pub use position::{Height, Lsn, Round, Slot, Ticket, TimerId, View};
 pub use record::{Record, RecordKind};

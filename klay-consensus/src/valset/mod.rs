@@ -6,6 +6,7 @@
 //! | demoted | [`demoted`], by stake |
 //! | qualified | council without demoted |
 //! | proposer, committee | [`Selection`], by [`Policy`] |
+//! | out for an offence, never on Klaytn | [`Penalties`], by [`Penalty`] |
 //!
 //! Differences between releases and forks are data: [`ListRule`], [`Policy`], [`Selection::add_round`]. Every set is in
 //! the order of [`AddressSet`].
@@ -35,6 +36,7 @@ mod council;
 mod go_rand;
 mod go_rand_table;
 mod order;
+mod penalty;
 mod seed;
 mod select;
 mod stake;
@@ -43,6 +45,7 @@ mod weight;
 pub use council::CouncilVote;
 pub use go_rand::GoRand;
 pub use order::AddressSet;
+pub use penalty::{Penalties, Penalty};
 pub use seed::{legacy_seed, randao_seed};
 pub use select::{Policy, SelectError, Selection, list_made_at};
 pub use stake::{Stakes, StakingEntry, demoted, demotes, staking_block};

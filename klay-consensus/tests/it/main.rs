@@ -17,6 +17,8 @@ mod justified;
 #[cfg(feature = "simulate")]
 mod known_faults;
 #[cfg(feature = "simulate")]
+mod penalty;
+#[cfg(feature = "simulate")]
 mod simplex_messages;
 #[cfg(feature = "simulate")]
 mod simulation;

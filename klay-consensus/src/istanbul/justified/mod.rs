@@ -23,6 +23,7 @@
 //!
 //! Source: chapter 50, sections 1.14 and 5.6; the idea is IBFT 2.0 and QBFT (arXiv 1909.10194, 2002.03613).
 
+mod evidence;
 mod message;
 mod proof;
 mod record;
@@ -46,6 +47,7 @@ use crate::types::{
     Timeouts, TimerId, TimerKind, Validate, Verdict, View, timeouts::Linear,
 };
 
+pub use evidence::check_evidence;
 pub use message::{Claim, JustifiedCodec, JustifiedMessage, Kind, SignedVote, Vote, seal_digest};
 pub use proof::decision_holds;
 pub use record::JustifiedRecord;
@@ -351,18 +353,15 @@ impl<V: WireValue> Justified<V> {
         }
     }
 
-    fn report(&self, cx: &mut Cx<'_, V>, kind: Misbehaviour, proof: [&SignedVote; 2]) {
-        let encode = |signed: &SignedVote| {
+    fn report(cx: &mut Cx<'_, V>, kind: Misbehaviour, proof: &[&SignedVote]) {
+        let Some(SignedVote { from, vote: Vote { view, .. }, .. }) = proof.first() else { return };
+        let encode = |signed: &&SignedVote| {
             let mut bytes = Vec::new();
-            JustifiedMessage::<V>::plain(signed.clone()).encode(&mut bytes);
+            JustifiedMessage::<V>::plain((*signed).clone()).encode(&mut bytes);
             bytes
         };
-        let mut proof: Vec<_> = proof.map(|signed| (signed.from, encode(signed))).into();
-        let Some((offender, _)) = proof.first().cloned() else { return };
-        proof.dedup();
-        let (height, view) = (Height::new(self.view.slot.get()), self.view);
-        let proof = proof.into_iter().map(|(_, bytes)| bytes).collect();
-        cx.push(Effect::Evidence(Evidence { kind, offender, height, view, proof }));
+        let (offender, view, height) = (*from, *view, Height::new(view.slot.get()));
+        cx.push(Effect::Evidence(Evidence { kind, offender, height, view, proof: proof.iter().map(encode).collect() }));
     }
 
     /// Asks the gate for the signature of a message of ours.
@@ -501,7 +500,7 @@ impl<V: WireValue> Justified<V> {
                     _ => Misbehaviour::DoubleVote,
                 };
                 let first = first.clone();
-                self.report(cx, kind, [&first, signed]);
+                Self::report(cx, kind, &[&first, signed]);
                 true
             }
         }

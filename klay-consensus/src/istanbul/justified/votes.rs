@@ -161,7 +161,7 @@ impl<V: WireValue> Justified<V> {
             return Err(Rejected::stale("JE-5", "decided already"));
         }
         if !signed.is_sealed(&*self.config.authors) {
-            self.report(cx, Misbehaviour::BadSeal, [&signed, &signed]);
+            Self::report(cx, Misbehaviour::BadSeal, &[&signed]);
             return Err(Rejected::by_sender("JE-5", "committed seal is not the sender's"));
         }
         let contradicts = view == self.view && self.note_contradiction(cx, &signed);

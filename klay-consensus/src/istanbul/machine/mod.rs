@@ -32,8 +32,8 @@ use alloy_primitives::{Address, B256};
 use self::{backlog::Backlog, speech::Speech};
 use super::{Body, Code, Klaytn, Message, Preprepare, WireValue, seal::Seal};
 use crate::types::{
-    ApplyError, Committee, Delays, Detail, Effect, Effects, Engine, Evidence, Floor, Height, Input, Limits,
-    Misbehaviour, Refuse, Rejected, Round, Status, Ticket, Time, TimerId, TimerKind, Validate, Value, Verdict, View,
+    ApplyError, Committee, Delays, Detail, Effect, Effects, Engine, Evidence, Floor, Height, Input, Misbehaviour,
+    Refuse, Rejected, Round, Status, Ticket, Time, TimerId, TimerKind, Validate, Value, Verdict, View,
 };
 
 pub use backlog::backlog_priority;
@@ -518,15 +518,4 @@ impl<V: WireValue> Istanbul<V> {
         let (height, view) = (Height::new(self.view.slot.get()), self.view);
         cx.push(Effect::Evidence(Evidence { kind, offender, height, view, proof: proof.collect() }));
     }
-}
-
-/// Reads the proof of evidence: signed messages of this engine.
-///
-/// # Errors
-/// If a part is not one.
-pub fn read_proof<V: WireValue>(
-    evidence: &Evidence<Address>,
-    limits: Limits,
-) -> Result<Vec<Message<V>>, crate::types::Malformed> {
-    evidence.proof.iter().map(|bytes| Message::decode(bytes, limits)).collect()
 }

@@ -102,9 +102,11 @@ impl<V: WireValue> Istanbul<V> {
         cx.push(Effect::Decide { slot: self.view.slot, value, cert, after: None });
     }
 
-    /// Reports a sender that votes twice for different things in one view (D18).
+    /// Reports a sender that votes twice for different things in one view (D18). A vote on another parent may come from
+    /// another chain: its signature does not tell.
     fn note_contradiction(&mut self, cx: &mut Step<'_, V>, sender: Address, message: &Message<V>, subject: Subject) {
-        if !self.config.compat.keep_evidence || subject.view != self.view {
+        let is_here = subject.view == self.view && subject.prev_hash == self.floor.id;
+        if !self.config.compat.keep_evidence || !is_here {
             return;
         }
         let key = (sender, message.code());

@@ -74,6 +74,7 @@ impl<L: Lab> World<L> {
         let word = id.as_ref().first_chunk::<8>().map_or(0, |w| u64::from_le_bytes(*w));
         self.mix(&[value.height().get(), word]);
         self.nodes[node].applied_at = self.now;
+        self.lab.applied(self.nodes[node].key, value);
         self.nodes[node].applies(block);
     }
 

@@ -109,6 +109,7 @@ impl<L: Lab> World<L> {
                     if !self.lab.proves(&evidence) {
                         self.violated("I11", node, format!("{what} is not proven"));
                     }
+                    self.lab.reported(self.nodes[node].key, &evidence);
                 }
             }
             Effect::Trace(rule, _) => self.rules.add(rule),
