@@ -25,7 +25,10 @@ use parking_lot::Mutex;
 
 use crate::{
     chain::{Chain, ChainOptions, OpenError},
-    driver::{Author, Door, Driver, DriverError, EngineKind, EngineStatus, Keeper, LogFolder, Pace, Parts, Votes},
+    driver::{
+        Author, Door, Driver, DriverError, EngineKind, EngineStatus, EvidenceBook, Keeper, LogFolder, Pace, Parts,
+        Votes,
+    },
     import::{ImportError, Imported, import},
     metrics::Metrics,
     network::{self, Network, NetworkConfig, NetworkError},
@@ -279,6 +282,7 @@ struct Inner {
     network: Option<Network>,
     has_static_peers: bool,
     votes: Votes,
+    evidence: EvidenceBook,
     author: Option<Address>,
     randomness: Option<RandomnessKey>,
     folder: Option<PathBuf>,
@@ -295,13 +299,15 @@ impl Node {
         let metrics = Arc::new(Metrics::default());
         let store = data.open()?;
         let chain = match genesis {
-            Some(genesis) => Chain::open(store, &genesis, chain, &metrics)?,
-            None => Chain::open_stored(store, chain, &metrics)?,
+            Some(genesis) => Chain::open(Arc::clone(&store), &genesis, chain, &metrics)?,
+            None => Chain::open_stored(Arc::clone(&store), chain, &metrics)?,
         };
-        let pool = TxPool::new(pool, chain.pool_head(), Arc::clone(&metrics));
-        let parts = Shared { chain: &chain, pool: &pool, metrics: &metrics, data: &data, votes: Votes::default() };
-        let has_static_peers = membership.as_ref().is_some_and(|membership| !membership.network.peers.is_empty());
         let engine = membership.as_ref().map_or(EngineKind::Dev, |membership| membership.engine);
+        let evidence = EvidenceBook::open(store, &chain, engine)?;
+        let pool = TxPool::new(pool, chain.pool_head(), Arc::clone(&metrics));
+        let (votes, evidence) = (Votes::default(), &evidence);
+        let parts = Shared { chain: &chain, pool: &pool, metrics: &metrics, data: &data, votes, evidence };
+        let has_static_peers = membership.as_ref().is_some_and(|membership| !membership.network.peers.is_empty());
         let key = match (&authority, &membership) {
             (Some(authority), _) => Some(&authority.key),
             (None, Some(Membership { validator: Some(validator), .. })) => Some(&validator.key),
@@ -318,7 +324,7 @@ impl Node {
             (None, Some(authority)) => (None, Some(parts.alone(authority).await?)),
             (None, None) => (None, None),
         };
-        let votes = parts.votes.clone();
+        let (votes, evidence) = (parts.votes.clone(), evidence.clone());
         let network_id = network_id.unwrap_or(chain.config().chain_id);
         Ok(Self(Arc::new(Inner {
             chain,
@@ -330,6 +336,7 @@ impl Node {
             network,
             has_static_peers,
             votes,
+            evidence,
             author,
             randomness,
             folder,
@@ -434,6 +441,11 @@ impl Node {
     pub fn votes(&self) -> &Votes {
         &self.0.votes
     }
+
+    /// What its engine has found against validators.
+    pub fn evidence(&self) -> &EvidenceBook {
+        &self.0.evidence
+    }
 }
 
 /// What the parts of a node share while it is put together.
@@ -443,6 +455,7 @@ struct Shared<'a> {
     metrics: &'a Arc<Metrics>,
     data: &'a Data,
     votes: Votes,
+    evidence: &'a EvidenceBook,
 }
 
 impl Shared<'_> {
@@ -497,8 +510,8 @@ impl Shared<'_> {
             Data::Memory => LogFolder::Memory,
             Data::Folder(folder) => LogFolder::within(folder),
         };
-        let (metrics, votes) = (Arc::clone(self.metrics), self.votes.clone());
-        let parts = Parts { keeper, metrics, author, votes, key, pace, log, resume_above, network };
+        let (metrics, votes, evidence) = (Arc::clone(self.metrics), self.votes.clone(), self.evidence.clone());
+        let parts = Parts { keeper, metrics, evidence, author, votes, key, pace, log, resume_above, network };
         Ok(Driver::start(parts).await?)
     }
 }

@@ -22,7 +22,7 @@
 //! | [`TxHashes`](Table::TxHashes) | block number | see [`tx_index`] |
 //! | [`Nodes`](Table::Nodes) | node hash | record of a trie node and what is packed with it: see [`trie`](crate::trie#persistence) |
 //! | [`Code`](Table::Code) | code hash | code |
-//! | [`Consensus`](Table::Consensus) | the engine's own | the engine's own |
+//! | [`Consensus`](Table::Consensus) | the node's own | the node's own: evidence against validators |
 //! | [`Preimages`](Table::Preimages) | see [`preimages`] | addresses and storage slots: see [`preimages`] |
 //!
 //! Numbers are 8 bytes, big endian, so that the order of keys is the order of blocks.
@@ -126,7 +126,7 @@ pub enum Table {
     Nodes = 7,
     /// Code hash to code.
     Code = 8,
-    /// Consensus: gate and log records.
+    /// What a node keeps about consensus: evidence against validators.
     Consensus = 9,
     /// The addresses and storage slots behind hashes. Not needed to go on; for those who read the state. See
     /// [`preimages`].

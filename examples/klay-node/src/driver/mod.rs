@@ -11,6 +11,7 @@
 //! | `judge`, `finalise` | whether a block may follow, and what it does |
 //! | `keeper`, `base` | taking blocks over; blocks that are executed but not decided |
 //! | `committees`, `votes` | who decides; governance in headers |
+//! | `evidence` | what the engine has found against validators |
 //! | `moving` | a key's memory, taken to another machine |
 
 mod app;
@@ -18,6 +19,7 @@ mod base;
 mod build;
 mod committees;
 mod engine;
+mod evidence;
 mod finalise;
 mod judge;
 mod keeper;
@@ -59,6 +61,7 @@ use crate::{
 
 pub use build::Author;
 pub use engine::EngineKind;
+pub use evidence::EvidenceBook;
 pub use finalise::ExecuteError;
 pub(crate) use finalise::{encoded_receipts, finish, replay};
 pub(crate) use keeper::{Door, Keeper};
@@ -109,6 +112,7 @@ impl LogFolder {
 pub(crate) struct Parts {
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) evidence: EvidenceBook,
     pub(crate) author: Author,
     pub(crate) votes: Votes,
     pub(crate) key: SecretKey,
@@ -229,6 +233,7 @@ struct Stage<D> {
     entries: Vec<Entry>,
     network: Option<Network>,
     metrics: Arc<Metrics>,
+    evidence: EvidenceBook,
 }
 
 impl<D: Disk + 'static> Stage<D> {
@@ -283,11 +288,13 @@ impl<D: Disk + 'static> Stage<D> {
             let transport = Arc::new(Speech(network));
             setup = setup.with_network(host::Network { transport, codec: Arc::new(Compacting(codec)) });
         }
-        let metrics = self.metrics;
+        let (metrics, book) = (self.metrics, self.evidence);
         setup.on_evidence = Some(Box::new(move |evidence: Evidence<Address>| {
             let Evidence { kind, offender, view, .. } = evidence;
-            tracing::error!(?kind, %offender, %view, "evidence of misbehaviour");
-            metrics.evidence.add(1);
+            if book.note(evidence) {
+                tracing::error!(?kind, %offender, %view, "evidence of misbehaviour");
+                metrics.evidence.add(1);
+            }
         }));
         Ok(Box::new(host::start(setup).await?))
     }

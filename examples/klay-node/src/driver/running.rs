@@ -102,7 +102,7 @@ impl Driver {
     async fn launch<D: Disk + 'static>(parts: Parts, disk: D, anchor: Option<D>) -> Result<Self, DriverError> {
         let (gate, entries) = open_gate(&parts, disk, anchor)?;
         let logged = gate.highest_slot().filter(|_| parts.pace.engine().counts_heights()).map_or(0, |slot| slot.get());
-        let Parts { keeper, metrics, author, votes, pace, network, .. } = parts;
+        let Parts { keeper, metrics, evidence, author, votes, pace, network, .. } = parts;
         let me = author.address;
         let app = NodeApp {
             keeper: Arc::clone(&keeper),
@@ -112,7 +112,7 @@ impl Driver {
             rest: Arc::default(),
             network: network.clone(),
         };
-        let stage = Stage { app, gate, entries, network: network.clone(), metrics };
+        let stage = Stage { app, gate, entries, network: network.clone(), metrics, evidence };
         let (asks, orders) = mpsc::channel(16);
         let heads = keeper.chain.subscribe_heads();
         let task = match network {

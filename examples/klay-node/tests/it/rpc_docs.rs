@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use klay_node::{
     Node, NodeConfig,
     dev::{self, DevAccounts},
+    node::Authority,
     rpc::{Limits, Namespace, Run, Services, Table, table, with_chain_files},
 };
 
 async fn methods() -> Table {
-    let genesis = DevAccounts::derive(dev::MNEMONIC, 1).unwrap().genesis(dev::CHAIN_ID).unwrap();
-    let services = Services::new(Node::start(NodeConfig::new(genesis)).await.unwrap(), Limits::default());
+    let accounts = DevAccounts::derive(dev::MNEMONIC, 1).unwrap();
+    let authority = Some(Authority::instant(accounts.authority.clone()));
+    let config = NodeConfig { authority, ..NodeConfig::new(accounts.genesis(dev::CHAIN_ID).unwrap()) };
+    let services = Services::new(Node::start(config).await.unwrap(), Limits::default());
     with_chain_files(table(&services), &services)
 }
 
@@ -20,7 +23,9 @@ fn page(table: &Table) -> String {
         What `klay-node` serves, made from its method table. Parameters show the type that error messages name; `?` may \
         be left out. `klay_` is another name of `kaia_`. Raw transactions that stand next to each other in a batch reach \
         the pool together; methods marked `thread` run on threads for blocking work, a bounded number at once. \
-        `admin_exportChain`, `admin_importChain` and `admin_importChainFromString` are served with `--admin` only; so are `admin_addPeer` and `admin_removePeer` by a node that has a network, and other nodes only check the address.\n",
+        `admin_exportChain`, `admin_importChain` and `admin_importChainFromString` are served with `--admin` only; so are `admin_addPeer` and `admin_removePeer` by a node that has a network, and other nodes only check the address. \
+        `istanbul_getEvidence`, which the reference client does not have, is served by a node that takes part in consensus: \
+        see [network.md](network.md#evidence).\n",
     );
     for namespace in Namespace::ALL {
         let rows: Vec<_> = table.methods().into_iter().filter(|m| m.namespace == namespace).collect();

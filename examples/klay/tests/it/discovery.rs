@@ -7,6 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use klay_consensus::{
+    istanbul::{RawBlock, check_evidence, seal},
+    types::{Evidence, Limits, Misbehaviour},
+};
+use klay_core::{Address, Bytes};
 use serde_json::{Value, json};
 
 use crate::{
@@ -109,16 +114,40 @@ fn strangers_are_limited_and_friends_are_not() {
     assert!(network.node(2).call("admin_addPeer", &json!([named[0]])).is_err(), "only with --admin");
 }
 
+/// Evidence of two votes in one view, checked as somebody would who does not trust the node.
+fn proven(node: &Node, offender: Address) -> Option<Value> {
+    let list = node.call("istanbul_getEvidence", &json!([])).unwrap();
+    let is_wanted = |piece: &&Value| piece["kind"] == "doubleVote" && piece["offender"] == json!(offender);
+    let piece = list.as_array().unwrap().iter().find(is_wanted)?;
+    let bytes: Bytes = serde_json::from_value(piece["encoded"].clone()).unwrap();
+    let evidence = Evidence::decode(&bytes, Limits::default()).unwrap();
+    assert_eq!((evidence.kind, evidence.offender), (Misbehaviour::DoubleVote, offender));
+    let height = format!("{:#x}", evidence.height.get());
+    let of_height = node.call("istanbul_getEvidence", &json!([height, height])).unwrap();
+    assert!(of_height.as_array().unwrap().contains(piece));
+    assert_eq!(
+        (&piece["height"], &piece["engine"], &piece["domain"]),
+        (&json!(height), &json!("istanbul"), &Value::Null)
+    );
+    assert_eq!(piece["proof"].as_array().unwrap().len(), 2);
+    let validators = node.call("istanbul_getValidators", &json!([height])).unwrap();
+    let validators: Vec<Address> = serde_json::from_value(validators).unwrap();
+    check_evidence::<RawBlock>(&evidence, &validators, &seal::Recover).unwrap();
+    Some(piece.clone())
+}
+
 #[test]
 fn whoever_floods_is_cut_off_and_the_chain_goes_on() {
-    let network = Network::start("istanbul", 4, 0, &[]);
+    let mut network = Network::start("istanbul", 4, 0, &[]);
     network.wait_for_block(2, &[0, 1, 2, 3]);
     network.kill(3);
-    let adversary = Adversary::start(&network.folder_of(3));
+    let (adversary, offender) = (Adversary::start(&network.folder_of(3)), network.address(3));
     let honest: Vec<Node> = (0..3).map(|n| network.node(n)).collect();
     until(WAIT, "lies to be told", || adversary.told() > 20);
-    let evidence = || honest.iter().map(|node| gauge(node, "klay_evidence_total")).sum::<u64>() > 0;
-    until(WAIT, "evidence", evidence);
+    let evidence = |node: &Node| proven(node, offender);
+    until(WAIT, "evidence", || honest.iter().all(|node| evidence(node).is_some()));
+    let kept = evidence(&honest[2]);
+    assert!(honest.iter().all(|node| gauge(node, "klay_evidence_total") > 0));
     assert!(honest.iter().all(|node| gauge(node, "klay_peers_banned") == 0), "what it says is well-formed so far");
     adversary.rage();
     until(WAIT, "it to be cut off", || honest.iter().all(|node| gauge(node, "klay_peers_banned") == 1));
@@ -129,4 +158,10 @@ fn whoever_floods_is_cut_off_and_the_chain_goes_on() {
         assert_eq!(gauge(node, "klay_forks_total"), 0);
     }
     network.check_equal(&[0, 1, 2]);
+
+    network.kill(2);
+    until(WAIT, "node 2 to be gone", || network.node(2).try_head().is_none());
+    network.restart(2);
+    until(WAIT, "node 2 to be back", || network.node(2).try_head().is_some());
+    assert_eq!(evidence(&network.node(2)), kept, "a restart forgets nothing");
 }

@@ -10,6 +10,7 @@ mod chain;
 mod config;
 mod defaults;
 mod dump;
+mod evidence;
 mod fees;
 mod governance;
 mod kni;
@@ -52,6 +53,7 @@ pub fn table(services: &Arc<Services>) -> Table {
     calls::add(&mut table, services);
     blobs::add(&mut table, services);
     dump::add(&mut table, services);
+    evidence::add(&mut table, services);
     fees::add(&mut table, services);
     governance::add(&mut table, services);
     cast::add(&mut table, services);
