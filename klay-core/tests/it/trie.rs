@@ -2,7 +2,7 @@
 
 use alloy_trie::{HashBuilder, Nibbles};
 use klay_core::{
-    B256,
+    B256, keccak256,
     storage::{Batch, KeyValue, Memory, Table},
     trie::{EMPTY_ROOT, Trie, TrieError, ordered_root, verify_proof},
 };
@@ -57,11 +57,28 @@ fn changes() -> impl Strategy<Value = Changes> {
         .prop_map(|list| list.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect())
 }
 
+#[test]
+fn many_threads_find_the_same_root() {
+    let mut changes: Changes = (0..5_000u32).map(|n| (keccak256(n.to_be_bytes()), Some(vec![1; 70]))).collect();
+    changes.sort_unstable();
+    let trie = Trie::new().update(&(), &changes).unwrap();
+    let again = Trie::new().update(&(), &changes).unwrap();
+    assert_eq!(trie.root_on(8), again.root());
+    changes.truncate(2_000);
+    changes.iter_mut().for_each(|(_, value)| *value = Some(vec![2; 70]));
+    let (after, expected) = (trie.update(&(), &changes).unwrap(), again.update(&(), &changes).unwrap());
+    assert_eq!(after.root_on(3), expected.root());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn every_way_of_making_the_same_changes_gives_the_reference_root(steps in vec(changes(), 1..6), unload: bool) {
+    fn every_way_of_making_the_same_changes_gives_the_reference_root(
+        steps in vec(changes(), 1..6),
+        unload: bool,
+        threads in 0..4usize,
+    ) {
         let store = Memory::new();
         let (mut trie, mut single, mut content) = (Trie::new(), Trie::new(), Content::new());
         for changes in &steps {
@@ -70,7 +87,7 @@ proptest! {
             for change in changes.iter().rev() {
                 single = single.update(&(), std::slice::from_ref(change)).unwrap();
             }
-            prop_assert_eq!(trie.root(), expected_root(&content));
+            prop_assert_eq!(trie.root_on(threads), expected_root(&content));
             prop_assert_eq!(single.root(), trie.root());
             write(&store, &trie);
             prop_assert_eq!(write(&store, &trie), 0);

@@ -1,6 +1,10 @@
 //! All accounts at one root, immutable and shared.
 
-use std::sync::Arc;
+use std::{
+    num::NonZero,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use klay_accounts::{EMPTY_CODE_HASH, EMPTY_ROOT, StateAccount};
 use klay_core::{
@@ -263,6 +267,7 @@ impl State {
     /// The state after `changes` to the accounts, with storage tries and codes that the changes refer to.
     pub(super) fn changed(&self, changes: &[(B256, Option<Vec<u8>>)], made: Made) -> Result<Self, StateError> {
         let accounts = self.0.accounts.update(&*self.0.store, changes)?;
+        hash(&accounts, changes.len());
         let mut pending = self.0.pending.clone();
         pending.extend(made);
         Ok(self.with(accounts, pending))
@@ -274,7 +279,9 @@ impl State {
         storage: &Trie,
         changes: &[(B256, Option<Vec<u8>>)],
     ) -> Result<Trie, StateError> {
-        Ok(storage.update(&*self.0.store, changes)?)
+        let storage = storage.update(&*self.0.store, changes)?;
+        hash(&storage, changes.len());
+        Ok(storage)
     }
 
     fn with(&self, accounts: Trie, pending: Pending) -> Self {
@@ -331,6 +338,18 @@ impl Iterator for Words<'_> {
             Ok((key, leaf)) => decode_word(&leaf).map(|word| (key, word)),
             Err(error) => Err(error.into()),
         })
+    }
+}
+
+/// Computes the root of `trie`, in which so many keys have changed: on all cores if they are many.
+fn hash(trie: &Trie, changed: usize) {
+    /// Changed keys that keep a core busy for some milliseconds; starting a thread takes a hundredth of that.
+    const MANY: usize = 1_024;
+    static CORES: OnceLock<usize> = OnceLock::new();
+    if changed < MANY {
+        trie.root();
+    } else {
+        trie.root_on(*CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get)));
     }
 }
 
