@@ -18,7 +18,7 @@ use klay_consensus::{
     },
     types::{
         Codec, Committee, Committees, Engine, Evidence, EvidencePool, Height, Limits, Misbehaviour, NotYet, Round,
-        Statement, Value, quorum,
+        Statement, Value, View, quorum,
     },
     valset::{Penalties, Penalty},
 };
@@ -214,4 +214,36 @@ fn a_rule_chooses_among_offences_and_none_is_punished_by_itself() {
         assert_eq!(liar(JustifiedLab::new(4), seed, Byzantine::DoubleVote, only_seals).1, None);
         assert!(liar(JustifiedLab::new(4), seed, Byzantine::BadSeal, only_seals).1.is_some());
     }
+}
+
+#[test]
+fn heights_are_told_in_order_and_once() {
+    let [a, b] = [1, 2].map(Address::with_last_byte);
+    let charge = |offender, kind| {
+        let (height, view, proof) = (Height::new(1), View::default(), Vec::new());
+        Evidence { kind, offender, height, view, proof }
+    };
+    let mut penalties = Penalties::<Address>::new(|evidence| evidence.kind != Misbehaviour::BadSeal);
+    let mut told = |height: u64, charges: &[Evidence<Address>]| penalties.decided(Height::new(height), charges);
+    told(1, &[charge(b, Misbehaviour::BadSeal)]).unwrap();
+    assert_eq!(told(3, &[charge(b, Misbehaviour::DoubleVote)]), Err(NotYet(Height::new(2))));
+    told(2, &[charge(a, Misbehaviour::DoubleVote)]).unwrap();
+    told(2, &[charge(b, Misbehaviour::DoubleVote)]).unwrap();
+    told(3, &[charge(a, Misbehaviour::DoubleProposal)]).unwrap();
+    let out = |height| penalties.out(Height::new(height));
+    assert_eq!([out(3), out(4), out(5)].map(Result::unwrap), [[].into(), [a].into(), [a].into()]);
+    assert_eq!(out(6), Err(NotYet(Height::new(6))));
+}
+
+#[test]
+fn the_turn_of_one_who_is_out_falls_to_the_next() {
+    let [a, b, c, d, e] = [1, 2, 3, 4, 5].map(Address::with_last_byte);
+    let committee = Committee::new(vec![a, b, c, d], c).with_senders(vec![a, b, c, d, e]);
+    let without = |out: &[Address]| committee.without(&out.iter().copied().collect());
+    assert_eq!(without(&[]), committee);
+    assert_eq!(without(&[Address::ZERO]), committee);
+    assert_eq!(without(&[c]), Committee::new(vec![a, b, d], d).with_senders(vec![a, b, d, e]));
+    assert_eq!(without(&[c, d]), Committee::new(vec![a, b], a).with_senders(vec![a, b, e]));
+    assert_eq!(without(&[e, a]), Committee::new(vec![b, c, d], c).with_senders(vec![b, c, d]));
+    assert_eq!(without(&[a, b, c, d]), committee, "a chain does not end with its validators");
 }
