@@ -32,13 +32,20 @@ pub(super) struct Session {
     pub(super) failed: u64,
 }
 
+/// The epoch of a view, from 0, and the round that the committee of the view is [asked for](super::SimplexConfig::committees)
+/// with the epoch's first height.
+pub const fn place_of(view: Slot) -> (u64, Round) {
+    let number = view.get() & ((1 << EPOCH_BITS) - 1);
+    (view.get() >> EPOCH_BITS, Round::new(number.saturating_sub(1)))
+}
+
 impl<V: WireValue> Simplex<V> {
     pub(super) const fn epoch_of(&self, height: Height) -> u64 {
         height.get().saturating_sub(1) / self.config.epoch
     }
 
     pub(super) const fn epoch_of_view(&self, view: Slot) -> u64 {
-        view.get() >> EPOCH_BITS
+        place_of(view).0
     }
 
     pub(super) const fn first_view(&self, epoch: u64) -> Slot {
@@ -51,9 +58,8 @@ impl<V: WireValue> Simplex<V> {
 
     /// The committee of a view; none while it cannot be looked up.
     pub(super) fn committee_at(&self, view: Slot) -> Option<Arc<Committee<Address>>> {
-        let number = view.get() & ((1 << EPOCH_BITS) - 1);
-        let height = self.height_of_epoch(self.epoch_of_view(view));
-        self.config.committees.at(height, Round::new(number.saturating_sub(1))).ok()
+        let (epoch, round) = place_of(view);
+        self.config.committees.at(self.height_of_epoch(epoch), round).ok()
     }
 
     pub(super) fn span(&self, kind: TimerKind) -> Duration {

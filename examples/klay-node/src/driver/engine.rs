@@ -57,6 +57,26 @@ impl EngineKind {
         }
     }
 
+    /// The round whose committee alone may have sealed a block; `None` if it is the whole council. `round` is the byte that
+    /// the header has for it.
+    ///
+    /// # Errors
+    /// If the header does not say it, or the view of another height.
+    pub(super) fn committee_round(self, header: &Header, round: u8) -> Result<Option<Round>, &'static str> {
+        match self {
+            Self::Dev | Self::Istanbul => Ok(None),
+            Self::Justified => Ok(Some(Round::new(round.into()))),
+            Self::Simplex => {
+                let view = simplex::proposed_in(header).ok_or("it does not say in which view")?;
+                // Each height is an epoch of its own: see where the engine is hosted.
+                match simplex::place_of(view.saturating_add(round.into())) {
+                    (epoch, round) if Some(epoch) == header.number.checked_sub(1) => Ok(Some(round)),
+                    _ => Err("a view of another height"),
+                }
+            }
+        }
+    }
+
     /// Who has committed to a block, in the order of its seals; `None` if one of them is nobody's.
     pub(crate) fn committers(self, header: &Header, hash: B256) -> Option<Vec<Address>> {
         let extra = ExtraView::decode(&header.extra).ok()?;

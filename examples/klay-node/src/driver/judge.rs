@@ -110,18 +110,24 @@ impl Judge {
         Ok(author)
     }
 
-    /// Checks the committed seals of the block after the head, by the engine's rule for them.
+    /// Checks the committed seals of the block after the head, by the engine's rule for them: by those of the reference
+    /// anybody in the council may have sealed it, by the others the committee that decides.
     pub(super) fn seals(&self, header: &Header, hash: B256) -> Result<(), Unfit> {
         let council = self.council(header.number)?;
         let extra = IstanbulExtra::decode(&header.extra).map_err(|error| Unfit::invalid("extra", error))?;
         let digest = self.engine.seal_digest(header, hash, extra.round());
         let digest = digest.ok_or_else(|| Unfit::invalid("extra", "it does not say what the seals are over"))?;
-        let mut signers = Vec::with_capacity(extra.committed_seals.len().min(council.council().len()));
+        let round = self.engine.committee_round(header, extra.round());
+        let voters = match round.map_err(|detail| Unfit::invalid("extra", detail))? {
+            None => council.council().as_slice().to_vec(),
+            Some(round) => council.committee(round.get()).map_err(|error| Unfit::invalid("committee", error))?,
+        };
+        let mut signers = Vec::with_capacity(extra.committed_seals.len().min(voters.len()));
         for seal in &extra.committed_seals {
-            let signer = seal::seal_author(digest, seal).filter(|signer| council.council().contains(*signer));
+            let signer = seal::seal_author(digest, seal).filter(|signer| voters.contains(signer));
             match signer {
                 Some(signer) if !signers.contains(&signer) => signers.push(signer),
-                _ => return Err(Unfit::invalid("committed seals", "a seal of nobody in the council, or a second one")),
+                _ => return Err(Unfit::invalid("committed seals", "a seal of nobody who votes, or a second one")),
             }
         }
         let needed = match self.engine {
@@ -217,4 +223,81 @@ fn differs(rule: &'static str, expected: impl std::fmt::Display, got: impl std::
 fn now() -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use klay_core::{PublicKey, crypto::sign_digest, genesis::Genesis, storage::Memory};
+
+    use super::*;
+    use crate::{chain::ChainOptions, metrics::Metrics};
+
+    const SECRETS: [[u8; 32]; 4] = [[1; 32], [2; 32], [3; 32], [4; 32]];
+
+    fn address(secret: &[u8; 32]) -> Address {
+        PublicKey::from_secret(secret).unwrap().address()
+    }
+
+    /// A chain whose council has four members and its committees three.
+    fn chain() -> Chain {
+        let text = include_str!("../../tests/vectors/council-4/genesis.json");
+        let mut genesis: serde_json::Value = serde_json::from_str(text).unwrap();
+        let extra = IstanbulExtra::genesis(SECRETS.iter().map(address).collect()).encode();
+        genesis["extraData"] = alloy_primitives::hex::encode_prefixed(extra).into();
+        let genesis: Genesis = serde_json::from_value(genesis).unwrap();
+        Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap()
+    }
+
+    fn seal_of(secret: &[u8; 32], digest: B256) -> [u8; 65] {
+        let signature = sign_digest(secret, digest).unwrap();
+        let (r, s) = (signature.r.to_be_bytes::<32>(), signature.s.to_be_bytes::<32>());
+        [&r[..], &s, &[signature.v.to()]].concat().try_into().unwrap()
+    }
+
+    /// Block 1 with the seals of these.
+    fn sealed(engine: EngineKind, view: u64, secrets: &[[u8; 32]]) -> (Header, B256) {
+        let hash = B256::repeat_byte(9);
+        let mut extra = IstanbulExtra::genesis(Vec::new());
+        extra.vanity[23..31].copy_from_slice(&view.to_be_bytes());
+        let mut header = Header { number: 1, extra: extra.encode().into(), ..Header::default() };
+        let digest = engine.seal_digest(&header, hash, 0).unwrap();
+        extra.committed_seals = secrets.iter().map(|secret| seal_of(secret, digest)).collect();
+        header.extra = extra.encode().into();
+        (header, hash)
+    }
+
+    #[test]
+    fn seals_are_of_the_council_or_of_the_committee_as_the_engine_says() {
+        let chain = chain();
+        let committee = chain.council_at(1).unwrap().committee(0).unwrap();
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            SECRETS.iter().partition(|secret| committee.contains(&address(secret)));
+        assert_eq!((inside.len(), outside.len()), (3, 1));
+        let with_a_stranger = [inside[0], inside[1], outside[0]];
+        for (engine, of_council) in
+            [(EngineKind::Istanbul, true), (EngineKind::Justified, false), (EngineKind::Simplex, false)]
+        {
+            let judge = Judge::new(chain.clone(), engine);
+            let verdict = |secrets: &[[u8; 32]]| {
+                let (header, hash) = sealed(engine, 1, secrets);
+                judge.seals(&header, hash)
+            };
+            assert!(verdict(&inside).is_ok(), "{engine:?}");
+            assert!(verdict(&[]).is_err(), "{engine:?}");
+            // The reference's quorum for three is one.
+            assert_eq!(verdict(&inside[..1]).is_ok(), of_council, "{engine:?}");
+            assert!(verdict(&[inside[0], inside[0], inside[1]]).is_err(), "{engine:?}");
+            assert_eq!(verdict(&with_a_stranger).is_ok(), of_council, "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn a_view_of_another_height_decides_nothing() {
+        let judge = Judge::new(chain(), EngineKind::Simplex);
+        let (header, hash) = sealed(EngineKind::Simplex, (1 << 32) + 1, &SECRETS[..3]);
+        assert!(matches!(judge.seals(&header, hash), Err(Unfit::Invalid { rule: "extra", .. })));
+    }
 }
