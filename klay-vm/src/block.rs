@@ -50,7 +50,7 @@ pub struct BlockResult {
     pub gas_used: u64,
     /// Union of the receipts' blooms.
     pub bloom: Bloom,
-    /// The accounts that the block changed, as they stand behind it, in order of addresses; one that is gone stands here
+    /// The accounts that the block changed, as they stand behind it, in order of hashed addresses; one that is gone stands
     /// as an absent one reads. A pool follows the chain by these without reading the state.
     pub changed: Vec<(Address, StateAccount)>,
     /// Addresses and slots that the parent's state did not hold.
@@ -143,6 +143,10 @@ impl BlockExecutor {
             true => sender_balance,
             false => world.account(payer)?.map_or(U256::ZERO, |account| account.balance),
         };
+        if let Some(to) = view.to {
+            // Read here once, for the rules and for the machine.
+            world.account(to)?;
+        }
         validate::static_rules(tx)?;
         validate::state_rules(tx, world)?;
         let intrinsic = validate::intrinsic_gas(tx, rules)?;

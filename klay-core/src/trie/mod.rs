@@ -34,8 +34,8 @@
 //! A [`Trie`] is an immutable value and cheap to clone. [`Trie::update`] makes a new one that shares every untouched
 //! subtree, so the states of the last N blocks are N values, and reading an old one costs nothing extra. A child that
 //! is only in the store is known by its hash and read when a key leads through it; it then stays in memory, for every
-//! trie that shares it. [`Trie::unload`] gives that memory back. Hashes are computed by [`Trie::root`], or on
-//! several threads by [`Trie::root_on`], each once.
+//! trie that shares it. [`Trie::unload`] gives that memory back. Hashes are computed by [`Trie::root`],
+//! each once; [`Trie::update_on`] makes and hashes a new trie on several threads.
 //!
 //! # Persistence
 //!
@@ -60,10 +60,10 @@
 
 mod commit;
 mod encode;
-mod hashing;
 mod iter;
 mod nibbles;
 mod node;
+mod parallel;
 mod proof;
 mod range;
 mod record;

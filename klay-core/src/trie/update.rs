@@ -6,6 +6,7 @@ use super::{
     node::{Body, Children, Loader, Node},
 };
 use alloy_primitives::B256;
+use core::cell::Cell;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -24,18 +25,24 @@ impl Trie {
         S: NodeStore + ?Sized,
         V: AsRef<[u8]> + Sync,
     {
-        if let Some(at) = changes.windows(2).position(|pair| pair[0].0 >= pair[1].0) {
-            return Err(TrieError::Unsorted { index: at + 1 });
-        }
+        check_order(changes)?;
         let resident = AtomicUsize::new(self.resident());
-        let update = Update { loader: Loader { store, resident: &resident } };
+        let update = Update::new(store, &resident);
         let root = update.node(self.root.as_ref(), 0, changes)?;
+        update.count();
         Ok(Self { root, resident: Arc::new(resident) })
     }
 }
 
-type Change<V> = (B256, Option<V>);
-type Place = Option<Arc<Node>>;
+pub(super) type Change<V> = (B256, Option<V>);
+pub(super) type Place = Option<Arc<Node>>;
+
+pub(super) fn check_order<V>(changes: &[Change<V>]) -> Result<(), TrieError> {
+    match changes.windows(2).position(|pair| pair[0].0 >= pair[1].0) {
+        Some(at) => Err(TrieError::Unsorted { index: at + 1 }),
+        None => Ok(()),
+    }
+}
 
 /// The value that a change sets.
 fn live<V: AsRef<[u8]>>(change: &Change<V>) -> Option<&[u8]> {
@@ -49,37 +56,45 @@ fn live_bounds<V: AsRef<[u8]>>(changes: &[Change<V>]) -> Option<(&Change<V>, &Ch
     Some((first, last))
 }
 
-/// Calls `each` with every run of changes that have the same nibble at `depth`.
-fn by_nibble<V>(
-    changes: &[Change<V>],
-    depth: usize,
-    mut each: impl FnMut(usize, &[Change<V>]) -> Result<(), TrieError>,
-) -> Result<(), TrieError> {
-    let at = |change: &Change<V>| nibble(change.0.as_slice(), depth);
-    for run in changes.chunk_by(|a, b| at(a) == at(b)) {
-        each(at(&run[0]), run)?;
-    }
-    Ok(())
+/// Every run of changes that have the same nibble at `depth`, with that nibble.
+pub(super) fn by_nibble<V>(changes: &[Change<V>], depth: usize) -> impl Iterator<Item = (usize, &[Change<V>])> {
+    let at = move |change: &Change<V>| nibble(change.0.as_slice(), depth);
+    changes.chunk_by(move |a, b| at(a) == at(b)).map(move |run| (at(&run[0]), run))
 }
 
-struct Update<'a, S: ?Sized> {
+/// One thread's part in making changes.
+pub(super) struct Update<'a, S: ?Sized> {
     loader: Loader<'a, S>,
+    /// Nodes that were made, and nodes in whose place others came. Counted here, since a counter that threads share costs
+    /// as much as making a node.
+    made: Cell<usize>,
+    gone: Cell<usize>,
+}
+
+impl<'a, S: NodeStore + ?Sized> Update<'a, S> {
+    /// `resident` counts the nodes of the trie that is being made.
+    pub(super) const fn new(store: &'a S, resident: &'a AtomicUsize) -> Self {
+        Self { loader: Loader { store, resident }, made: Cell::new(0), gone: Cell::new(0) }
+    }
+
+    /// Adds what was made and what is gone to the trie's count.
+    pub(super) fn count(self) {
+        let (made, gone) = (self.made.get(), self.gone.get());
+        // Saturating: a node may have been read through an older trie, which counted it.
+        let counted = |nodes: usize| Some((nodes + made).saturating_sub(gone));
+        let _before = self.loader.resident.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted);
+    }
+
+    fn make(&self, body: Body) -> Arc<Node> {
+        self.made.update(|nodes| nodes + 1);
+        Node::new(body)
+    }
 }
 
 /// Every method gets the changes below one place of the trie: they share their first `depth` nibbles and are sorted.
 impl<S: NodeStore + ?Sized> Update<'_, S> {
-    fn make(&self, body: Body) -> Arc<Node> {
-        self.loader.resident.fetch_add(1, Ordering::Relaxed);
-        Node::new(body)
-    }
-
-    fn forget(&self) {
-        // Saturating: a node may have been read through an older trie, which counted it.
-        let _ = self.loader.resident.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(1)));
-    }
-
     /// What stands at the place of `node` after the changes; `node` itself if none changes anything.
-    fn node<V: AsRef<[u8]>>(
+    pub(super) fn node<V: AsRef<[u8]>>(
         &self,
         node: Option<&Arc<Node>>,
         depth: usize,
@@ -95,10 +110,23 @@ impl<S: NodeStore + ?Sized> Update<'_, S> {
             }
             Body::Branch(children) => self.branch(Some(node), children, depth, changes)?,
         };
-        if !result.as_ref().is_some_and(|result| Arc::ptr_eq(result, node)) {
-            self.forget();
-        }
+        self.replaces(Some(node), result.as_ref());
         Ok(result)
+    }
+
+    /// Counts what was at a place, unless it is still there.
+    pub(super) fn replaces(&self, before: Option<&Arc<Node>>, after: Option<&Arc<Node>>) {
+        if before.is_some() && before.map(Arc::as_ptr) != after.map(Arc::as_ptr) {
+            self.gone.update(|nodes| nodes + 1);
+        }
+    }
+
+    /// The children of `node`, which is the root, if it is a branch; `path` is any path.
+    pub(super) fn children<'n>(&self, node: &'n Node, path: &B256) -> Result<Option<&'n Children>, TrieError> {
+        match self.loader.body(node, path, 0)? {
+            Body::Branch(children) => Ok(Some(children)),
+            Body::Leaf { .. } | Body::Extension { .. } => Ok(None),
+        }
     }
 
     /// A subtree of nothing but the changes.
@@ -189,15 +217,27 @@ impl<S: NodeStore + ?Sized> Update<'_, S> {
         depth: usize,
         changes: &[Change<V>],
     ) -> Result<Place, TrieError> {
+        let changed = by_nibble(changes, depth)
+            .map(|(at, run)| self.node(children[at].as_ref(), depth + 1, run).map(|child| (at, child)));
+        self.branched(same, children, depth, changes, changed)
+    }
+
+    /// As [`Self::branch`], given what stands at the places that are named in `changes`.
+    pub(super) fn branched<V>(
+        &self,
+        same: Option<&Arc<Node>>,
+        children: &Children,
+        depth: usize,
+        changes: &[Change<V>],
+        changed: impl Iterator<Item = Result<(usize, Place), TrieError>>,
+    ) -> Result<Place, TrieError> {
         let mut new: Option<Box<Children>> = None;
-        by_nibble(changes, depth, |at, run| {
-            let old = children[at].as_ref();
-            let child = self.node(old, depth + 1, run)?;
-            if child.as_ref().map(Arc::as_ptr) != old.map(Arc::as_ptr) {
+        for child in changed {
+            let (at, child) = child?;
+            if child.as_ref().map(Arc::as_ptr) != children[at].as_ref().map(Arc::as_ptr) {
                 new.get_or_insert_with(|| Box::new(children.clone()))[at] = child;
             }
-            Ok(())
-        })?;
+        }
         let new = match (new, same) {
             (None, Some(same)) => return Ok(Some(Arc::clone(same))),
             (None, None) => Box::new(children.clone()),
@@ -234,7 +274,7 @@ impl<S: NodeStore + ?Sized> Update<'_, S> {
             }
             Body::Branch(_) => return Ok(self.extended(path, depth, end, child)),
         };
-        self.forget();
+        self.gone.update(|nodes| nodes + 1);
         Ok(self.make(moved))
     }
 }

@@ -58,16 +58,20 @@ fn changes() -> impl Strategy<Value = Changes> {
 }
 
 #[test]
-fn many_threads_find_the_same_root() {
+fn many_threads_make_the_same_trie() {
     let mut changes: Changes = (0..5_000u32).map(|n| (keccak256(n.to_be_bytes()), Some(vec![1; 70]))).collect();
     changes.sort_unstable();
-    let trie = Trie::new().update(&(), &changes).unwrap();
+    let trie = Trie::new().update_on(&(), &changes, 8).unwrap();
     let again = Trie::new().update(&(), &changes).unwrap();
-    assert_eq!(trie.root_on(8), again.root());
+    assert_eq!((trie.root(), trie.resident()), (again.root(), again.resident()));
     changes.truncate(2_000);
     changes.iter_mut().for_each(|(_, value)| *value = Some(vec![2; 70]));
-    let (after, expected) = (trie.update(&(), &changes).unwrap(), again.update(&(), &changes).unwrap());
-    assert_eq!(after.root_on(3), expected.root());
+    let (after, expected) = (trie.update_on(&(), &changes, 3).unwrap(), again.update(&(), &changes).unwrap());
+    assert_eq!((after.root(), after.resident()), (expected.root(), expected.resident()));
+    let unsorted = [changes[1].clone(), changes[0].clone()];
+    assert!(matches!(trie.update_on(&(), &unsorted, 2), Err(TrieError::Unsorted { index: 1 })));
+    let lost = Trie::at(trie.root());
+    assert!(matches!(lost.update_on(&(), &changes, 2), Err(TrieError::MissingNode { depth: 0, .. })));
 }
 
 proptest! {
@@ -83,11 +87,15 @@ proptest! {
         let (mut trie, mut single, mut content) = (Trie::new(), Trie::new(), Content::new());
         for changes in &steps {
             apply(&mut content, changes);
-            trie = trie.update(&store, changes).unwrap();
+            let serial = trie.update(&store, changes).unwrap();
+            trie = trie.update_on(&store, changes, threads).unwrap();
+            // What one reads from the store, the other has in memory.
+            prop_assert!(unload || trie.resident() == serial.resident());
             for change in changes.iter().rev() {
                 single = single.update(&(), std::slice::from_ref(change)).unwrap();
             }
-            prop_assert_eq!(trie.root_on(threads), expected_root(&content));
+            prop_assert_eq!(trie.root(), expected_root(&content));
+            prop_assert_eq!(serial.root(), trie.root());
             prop_assert_eq!(single.root(), trie.root());
             write(&store, &trie);
             prop_assert_eq!(write(&store, &trie), 0);

@@ -265,23 +265,28 @@ impl State {
     }
 
     /// The state after `changes` to the accounts, with storage tries and codes that the changes refer to.
-    pub(super) fn changed(&self, changes: &[(B256, Option<Vec<u8>>)], made: Made) -> Result<Self, StateError> {
-        let accounts = self.0.accounts.update(&*self.0.store, changes)?;
-        hash(&accounts, changes.len());
+    pub(super) fn changed(&self, changes: &[(B256, Option<&[u8]>)], made: Made) -> Result<Self, StateError> {
+        let accounts = self.changed_trie(&self.0.accounts, changes)?;
         let mut pending = self.0.pending.clone();
         pending.extend(made);
         Ok(self.with(accounts, pending))
     }
 
-    /// `storage` with `changes` made.
-    pub(super) fn changed_storage(
-        &self,
-        storage: &Trie,
-        changes: &[(B256, Option<Vec<u8>>)],
-    ) -> Result<Trie, StateError> {
-        let storage = storage.update(&*self.0.store, changes)?;
-        hash(&storage, changes.len());
-        Ok(storage)
+    /// `trie` with `changes` made, and hashed: on all cores if they are many.
+    pub(super) fn changed_trie<V>(&self, trie: &Trie, changes: &[(B256, Option<V>)]) -> Result<Trie, StateError>
+    where
+        V: AsRef<[u8]> + Sync,
+    {
+        /// Changed keys that keep a core busy for some milliseconds; starting a thread takes a hundredth of that.
+        const MANY: usize = 1_024;
+        static CORES: OnceLock<usize> = OnceLock::new();
+        if changes.len() < MANY {
+            let trie = trie.update(&*self.0.store, changes)?;
+            trie.root();
+            return Ok(trie);
+        }
+        let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
+        Ok(trie.update_on(&*self.0.store, changes, cores)?)
     }
 
     fn with(&self, accounts: Trie, pending: Pending) -> Self {
@@ -338,18 +343,6 @@ impl Iterator for Words<'_> {
             Ok((key, leaf)) => decode_word(&leaf).map(|word| (key, word)),
             Err(error) => Err(error.into()),
         })
-    }
-}
-
-/// Computes the root of `trie`, in which so many keys have changed: on all cores if they are many.
-fn hash(trie: &Trie, changed: usize) {
-    /// Changed keys that keep a core busy for some milliseconds; starting a thread takes a hundredth of that.
-    const MANY: usize = 1_024;
-    static CORES: OnceLock<usize> = OnceLock::new();
-    if changed < MANY {
-        trie.root();
-    } else {
-        trie.root_on(*CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get)));
     }
 }
 

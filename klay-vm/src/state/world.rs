@@ -59,6 +59,8 @@ struct Entry {
 /// One storage word.
 #[derive(Debug, Clone, Copy)]
 struct Word {
+    /// The hashed slot.
+    key: B256,
     now: U256,
     /// The parent's value; zero where storage is void.
     base: U256,
@@ -79,7 +81,7 @@ pub struct Preimages {
 pub(crate) struct Finished {
     /// The state with everything that has changed.
     pub(crate) state: State,
-    /// The accounts that have changed, in order of addresses; one that is gone stands there as an absent one reads.
+    /// The accounts that have changed, in order of hashed addresses; one that is gone stands there as an absent one reads.
     pub(crate) changed: Vec<(Address, StateAccount)>,
     /// What is new among the keys.
     pub(crate) preimages: Preimages,
@@ -268,35 +270,35 @@ impl World {
     }
 
     /// Makes the next state.
-    pub(crate) fn finish(self) -> Result<Finished, StateError> {
-        let Self { base, entries, codes, .. } = self;
-        let mut changes = Vec::with_capacity(entries.len());
-        let mut changed = Vec::with_capacity(entries.len());
+    pub(crate) fn finish(mut self) -> Result<Finished, StateError> {
+        let Self { base, entries, codes, .. } = &mut self;
+        let mut dirty: Vec<_> = entries.iter_mut().filter(|(_, entry)| entry.dirty).collect();
+        dirty.sort_unstable_by_key(|(_, entry)| entry.key);
+        let mut leaves = Leaves::with_capacity(dirty.len());
+        let mut changed = Vec::with_capacity(dirty.len());
         let (mut made, mut preimages) = (Made::default(), Preimages::default());
-        for (address, entry) in entries.into_iter().filter(|(_, entry)| entry.dirty) {
-            let in_base = entry.in_base;
-            match entry.sealed(&base, &mut made, &mut preimages.slots)? {
-                (key, Some(account)) => {
+        for (address, entry) in dirty {
+            let (key, in_base) = (entry.key, entry.in_base);
+            match entry.seal(base, &mut made, &mut preimages.slots)? {
+                Some(account) => {
                     if !in_base {
-                        preimages.accounts.push((key, address));
+                        preimages.accounts.push((key, *address));
                     }
                     if let Some(code) = codes.get(&account.program.code_hash) {
                         made.codes.insert(account.program.code_hash, code.clone());
                     }
-                    changes.push((key, Some(account.encode())));
-                    changed.push((address, account));
+                    leaves.put(key, &account);
+                    changed.push((*address, account));
                 }
-                (key, None) if in_base => {
+                None if in_base => {
                     made.storages.push((key, Trie::new()));
-                    changes.push((key, None));
-                    changed.push((address, StateAccount::default()));
+                    leaves.delete(key);
+                    changed.push((*address, StateAccount::default()));
                 }
-                (_, None) => {}
+                None => {}
             }
         }
-        changes.sort_unstable_by_key(|(key, _)| *key);
-        changed.sort_unstable_by_key(|(address, _)| *address);
-        Ok(Finished { state: base.changed(&changes, made)?, changed, preimages })
+        Ok(Finished { state: base.changed(&leaves.changes(), made)?, changed, preimages })
     }
 
     fn entry(&mut self, address: Address) -> Result<&mut Entry, StateError> {
@@ -383,52 +385,80 @@ impl Entry {
         match self.words.entry(slot) {
             MapEntry::Occupied(word) => Ok(word.into_mut()),
             MapEntry::Vacant(place) => {
+                let key = keccak256(B256::from(slot));
                 let value = match root {
                     None => U256::ZERO,
-                    Some(root) => {
-                        let trie = self.trie.get_or_insert_with(|| base.storage_trie(root));
-                        base.word(trie, &keccak256(B256::from(slot)))?
-                    }
+                    Some(root) => base.word(self.trie.get_or_insert_with(|| base.storage_trie(root)), &key)?,
                 };
-                Ok(place.insert(Word { now: value, base: value }))
+                Ok(place.insert(Word { key, now: value, base: value }))
             }
         }
     }
 
     /// The leaf to write, with the storage root brought up to date; `None` to delete. Slots that were not there go into
-    /// `slots`.
-    fn sealed(
-        self,
+    /// `slots`. What the entry held is gone.
+    fn seal(
+        &mut self,
         base: &State,
         made: &mut Made,
         slots: &mut Vec<(B256, B256)>,
-    ) -> Result<(B256, Option<StateAccount>), StateError> {
-        let Some(mut account) = self.account else { return Ok((self.key, None)) };
+    ) -> Result<Option<StateAccount>, StateError> {
+        let Some(mut account) = self.account.take() else { return Ok(None) };
         let wiped = self.wiped;
-        let mut changes: Vec<_> = self
-            .words
+        let words = core::mem::take(&mut self.words);
+        let mut changes: Vec<_> = words
             .into_iter()
             .filter(|(_, word)| word.now != if wiped { U256::ZERO } else { word.base })
             .map(|(slot, word)| {
-                let slot = B256::from(slot);
-                let key = keccak256(slot);
                 if wiped || word.base.is_zero() {
-                    slots.push((key, slot));
+                    slots.push((word.key, B256::from(slot)));
                 }
-                (key, encode_word(word.now))
+                (word.key, encode_word(word.now))
             })
             .collect();
         if !changes.is_empty() {
             changes.sort_unstable_by_key(|(key, _)| *key);
-            let before = match self.trie {
+            let before = match self.trie.take() {
                 Some(trie) if !wiped => trie,
                 _ => base.storage_trie(account.program.storage_root),
             };
-            let after = base.changed_storage(&before, &changes)?;
+            let after = base.changed_trie(&before, &changes)?;
             account.program.storage_root = after.root();
             made.storages.push((self.key, after));
         }
-        Ok((self.key, Some(account)))
+        Ok(Some(account))
+    }
+}
+
+/// The changes to the account trie, all leaves in one buffer.
+#[derive(Debug)]
+struct Leaves {
+    bytes: Vec<u8>,
+    /// With where the leaf ends; a deleted key has none.
+    ends: Vec<(B256, Option<usize>)>,
+}
+
+impl Leaves {
+    /// For so many accounts.
+    fn with_capacity(accounts: usize) -> Self {
+        /// The leaf of a user with a small balance and the key that every account starts with.
+        const USUAL: usize = 32;
+        Self { bytes: Vec::with_capacity(accounts * USUAL), ends: Vec::with_capacity(accounts) }
+    }
+
+    fn put(&mut self, key: B256, account: &StateAccount) {
+        account.encode_into(&mut self.bytes);
+        self.ends.push((key, Some(self.bytes.len())));
+    }
+
+    fn delete(&mut self, key: B256) {
+        self.ends.push((key, None));
+    }
+
+    fn changes(&self) -> Vec<(B256, Option<&[u8]>)> {
+        let mut start = 0;
+        let mut leaf = |end| &self.bytes[core::mem::replace(&mut start, end)..end];
+        self.ends.iter().map(|(key, end)| (*key, end.map(&mut leaf))).collect()
     }
 }
 
