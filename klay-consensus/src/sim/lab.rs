@@ -174,6 +174,38 @@ pub trait Lab: Send + Sync + Sized + 'static {
     /// Puts the proofs within a message in one form: one quorum proves what any other does.
     fn plain(&self, _msg: &mut MsgOf<Self>) {}
 
+    /// The timer after which a node asks again for what it lacks.
+    fn asks(&self) -> Option<TimerId> {
+        None
+    }
+
+    /// Puts what a node has asked, and will ask, out of an engine.
+    fn forget_questions(&self, _engine: &mut Self::Engine) {}
+
+    /// Puts the votes of others that are kept until there is a quorum out of an engine.
+    fn forget_votes(&self, _engine: &mut Self::Engine) {}
+
+    /// Whether what all nodes can say together can be found from what each of them can say by itself: a kept vote does
+    /// nothing but count, and all that nodes ask for stands alone.
+    fn composes(&self) -> bool {
+        false
+    }
+
+    /// Every answer that a node could give to whatever it is asked.
+    fn answers(&self, _engine: &Self::Engine) -> Vec<MsgOf<Self>> {
+        Vec::new()
+    }
+
+    /// What the sender of a message has signed that a proof can be made of.
+    fn signs(&self, _msg: &MsgOf<Self>) -> Vec<[u8; 32]> {
+        Vec::new()
+    }
+
+    /// The proofs within a message that anybody may send: what was signed, and by how many.
+    fn proofs(&self, _msg: &MsgOf<Self>) -> Vec<([u8; 32], usize)> {
+        Vec::new()
+    }
+
     /// Plays a run. A lab that says this again, with the same body, is compiled once with its crate and not in every
     /// program that plays it; so for those below.
     fn run(self: &Arc<Self>, run: Run) -> Report {

@@ -19,8 +19,8 @@ use crate::{
         seal::{Authors as _, Seal},
     },
     simplex::{
-        Certificate, Delta, Kind, REPEAT_TIMER, SignedVote, Simplex, SimplexCodec, SimplexConfig, SimplexMessage, Vote,
-        check_evidence, final_digest, proposed_in,
+        ASK_TIMER, Certificate, Delta, Kind, REPEAT_TIMER, SignedVote, Simplex, SimplexCodec, SimplexConfig,
+        SimplexMessage, Vote, check_evidence, final_digest, proposed_in,
     },
     types::{Codec, Engine, Evidence, Height, Slot, Statement, Step, Timeouts, TimerId, Value, View, quorum},
 };
@@ -303,6 +303,37 @@ impl Lab for SimplexLab {
             SimplexMessage::Certificates(list) => list.iter_mut().for_each(|certificate| self.one_form(certificate)),
             SimplexMessage::Vote(_) | SimplexMessage::Ask { .. } | SimplexMessage::Value(_) => {}
         }
+    }
+
+    fn asks(&self) -> Option<TimerId> {
+        Some(ASK_TIMER)
+    }
+
+    fn forget_questions(&self, engine: &mut Simplex<LabValue>) {
+        engine.forget_questions();
+    }
+
+    fn forget_votes(&self, engine: &mut Simplex<LabValue>) {
+        engine.forget_votes();
+    }
+
+    fn composes(&self) -> bool {
+        true
+    }
+
+    fn answers(&self, engine: &Simplex<LabValue>) -> Vec<SimplexMessage<LabValue>> {
+        engine.answers()
+    }
+
+    fn signs(&self, msg: &SimplexMessage<LabValue>) -> Vec<[u8; 32]> {
+        let SimplexMessage::Vote(signed) = msg else { return Vec::new() };
+        let ancestors = signed.ancestors.iter().map(|(id, _)| final_digest(*id, signed.vote.view));
+        ancestors.chain([signed.vote.digest(B256::ZERO)]).map(Into::into).collect()
+    }
+
+    fn proofs(&self, msg: &SimplexMessage<LabValue>) -> Vec<([u8; 32], usize)> {
+        let SimplexMessage::Certificates(list) = msg else { return Vec::new() };
+        list.iter().map(|certificate| (certificate.vote.digest(B256::ZERO).into(), certificate.seals.len())).collect()
     }
 
     fn run(self: &Arc<Self>, run: Run) -> Report {

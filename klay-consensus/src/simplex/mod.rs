@@ -81,7 +81,7 @@ const PROGRESS_TIMER: TimerId = TimerId::new(2);
 pub(crate) const REPEAT_TIMER: TimerId = TimerId::new(3);
 const PROPOSE_TIMER: TimerId = TimerId::new(4);
 const RETRY_TIMER: TimerId = TimerId::new(5);
-const ASK_TIMER: TimerId = TimerId::new(6);
+pub(crate) const ASK_TIMER: TimerId = TimerId::new(6);
 const REPROPOSE_TIMER: TimerId = TimerId::new(7);
 
 /// Views ahead of ours whose votes are kept.
@@ -322,6 +322,38 @@ impl<V: WireValue> Simplex<V> {
         }
         self.pending.iter_mut().chain(&mut self.checking).filter_map(|c| c.parent.as_mut()).for_each(&plain);
         self.tree.certificates().for_each(plain);
+    }
+
+    /// Puts out of the way what was asked, of whom, and what will be asked next. That decides only who is asked, and
+    /// when.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn forget_questions(&mut self) {
+        self.lacking = Lacking::default();
+        self.turn = 0;
+        self.timers.remove(&ASK_TIMER);
+    }
+
+    /// Puts the votes of others out of the way that are kept until there is a quorum.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn forget_votes(&mut self) {
+        let me = self.config.me;
+        self.tallies.retain(|_, tally| {
+            for votes in [&mut tally.notarize, &mut tally.nullify, &mut tally.finalize] {
+                votes.retain(|from, _| *from == me);
+            }
+            tally.seals.values_mut().for_each(|seals| seals.retain(|from, _| *from == me));
+            tally.seals.retain(|_, seals| !seals.is_empty());
+            let votes = [&tally.notarize, &tally.nullify, &tally.finalize];
+            tally.proposal.is_some() || votes.iter().any(|votes| !votes.is_empty())
+        });
+    }
+
+    /// Every answer that this node can give now, to whatever question and to votes of whatever old view.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn answers(&self) -> Vec<SimplexMessage<V>> {
+        let values = self.tree.values().cloned().map(SimplexMessage::Value);
+        let lists = self.tree.lists(CERTIFICATES).into_iter().chain(self.tree.proofs(VALUES_ASKED));
+        values.chain(lists.map(SimplexMessage::Certificates)).collect()
     }
 
     fn is_leader(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What is known of the chain above the last applied value: values, and certificates by view.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::B256;
 
@@ -83,6 +83,33 @@ impl<V: WireValue> Tree<V> {
     pub(super) fn certificates(&mut self) -> impl Iterator<Item = &mut Certificate> {
         let kept = self.notarized.values_mut().chain(self.nullified.values_mut()).chain(self.finals.values_mut());
         kept.chain(&mut self.recent).chain(&mut self.applied)
+    }
+
+    #[cfg(feature = "simulate")]
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.values().map(|known| &known.value)
+    }
+
+    /// What [`Self::since`] can say.
+    #[cfg(feature = "simulate")]
+    pub(super) fn lists(&self, limit: usize) -> Vec<Vec<Certificate>> {
+        let all = self.since(Slot::ZERO, usize::MAX);
+        let views: BTreeSet<_> = all.iter().map(|certificate| certificate.vote.view).collect();
+        views.into_iter().map(|view| self.since(view, limit)).collect()
+    }
+
+    /// The proofs of final values, in every choice of up to `limit` of them, by name.
+    #[cfg(feature = "simulate")]
+    pub(super) fn proofs(&self, limit: usize) -> Vec<Vec<Certificate>> {
+        let known: BTreeMap<_, _> = self.recent.iter().chain(self.finals.values()).map(|c| (c.vote.id, c)).collect();
+        let mut choices = vec![Vec::new()];
+        for proof in known.into_values() {
+            let with = choices.iter().filter(|choice: &&Vec<_>| choice.len() < limit);
+            let with: Vec<_> = with.map(|choice| choice.iter().chain([proof]).cloned().collect()).collect();
+            choices.extend(with);
+        }
+        choices.retain(|choice| !choice.is_empty());
+        choices
     }
 
     pub(super) fn value(&self, id: &B256) -> Option<&Known<V>> {

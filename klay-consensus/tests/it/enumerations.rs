@@ -2,7 +2,7 @@
 //!
 //! The sizes are those of one change in chapter 50, section 6.3; `--example nightly` plays the larger ones.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use klay_consensus::{
     istanbul::Compat,
@@ -47,6 +47,11 @@ where
         let same = all.said == some.said || lab.fetches() && all.said.is_subset(&some.said);
         assert!(same, "{wanted:?}: {} and {} histories", all.said.len(), some.said.len());
         assert!(some.violations.is_empty() && some.states * 2 < all.states, "{wanted:?}: {some:?}");
+        if lab.composes() {
+            let together = orders(lab, wanted.composed());
+            assert!(together.violations.is_empty() && !together.stopped, "{wanted:?}: {together:?}");
+            assert!(all.said.is_subset(&together.said) && some.said.is_subset(&together.said), "{wanted:?}");
+        }
     }
 }
 
@@ -72,6 +77,29 @@ where
 fn every_order_of_one_round_decides() {
     one_round_decides(&istanbul());
     one_round_decides(&JustifiedLab::new(4));
+}
+
+/// What nodes can say together is found from what each can say by itself: in one round just what all orders say.
+#[test]
+fn one_round_put_together_is_one_round_in_order() {
+    let one_round = Orders { witness: true, ..Orders::one_round() };
+    let [in_order, together] = [one_round.reduced(), one_round.composed()].map(|w| orders(&SimplexLab::new(4), w));
+    assert!(in_order.violations.is_empty() && !in_order.cut, "{in_order:?}");
+    assert!(together.violations.is_empty() && !together.stopped, "{together:?}");
+    assert_eq!(in_order.said, together.said);
+    assert!(together.seats < in_order.seats, "{} and {}", together.seats, in_order.seats);
+}
+
+/// Two rounds to their end: nobody decides, some do, all do; always the value of the first round, or always the other.
+#[test]
+fn every_order_of_two_rounds_of_simplex_agrees() {
+    let seen = orders(&SimplexLab::new(4), Orders::two_rounds(24).composed());
+    assert!(seen.violations.is_empty() && !seen.stopped, "{seen:?}");
+    let values: BTreeSet<_> = seen.outcomes.iter().flatten().flatten().collect();
+    assert_eq!((values.len(), seen.outcomes.len()), (2, 31));
+    for outcome in &seen.outcomes {
+        assert!(outcome.iter().flatten().collect::<BTreeSet<_>>().len() < 2, "{outcome:?}");
+    }
 }
 
 fn twins_hold<L: Lab + Clone>(lab: &L) -> u64 {

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{Event, Height, IdOf, Lab, Parcel, Seat, Table, Time};
+use super::{Event, Height, IdOf, Lab, MsgOf, Parcel, Seat, Table, Time};
 use crate::types::Engine as _;
 
 /// What is asked of a state again and again.
@@ -39,6 +39,7 @@ pub(super) struct Cache<L: Lab> {
     parcels: Vec<Parcel<L>>,
     parcel_numbers: HashMap<(u128, usize), u32>,
     known: HashMap<(u32, u32), Next<L>>,
+    bare: HashMap<u32, u32>,
     /// Whether those who have left are told apart by nothing but what they have decided.
     pub(super) merge_left: bool,
 }
@@ -47,6 +48,8 @@ pub(super) struct Cache<L: Lab> {
 const TIMER: u32 = u32::MAX;
 /// Another one: the patience of a seat ends.
 const PATIENCE: u32 = u32::MAX - 1;
+/// And another: a seat asks again for what it lacks.
+const QUESTION: u32 = u32::MAX - 2;
 
 impl<L: Lab> Cache<L>
 where
@@ -60,6 +63,7 @@ where
             parcels: Vec::new(),
             parcel_numbers: HashMap::new(),
             known: HashMap::new(),
+            bare: HashMap::new(),
             merge_left: false,
         }
     }
@@ -120,6 +124,38 @@ where
         self.next(state, PATIENCE)
     }
 
+    /// The state when a seat has asked again for what it lacks.
+    pub(super) fn ask(&mut self, state: u32) -> Next<L> {
+        self.next(state, QUESTION)
+    }
+
+    /// What a seat can answer to whatever it is asked.
+    pub(super) fn answers(&self, state: u32) -> Vec<MsgOf<L>> {
+        let mut answers = self.table.lab.answers(&self.states[state as usize].1.engine);
+        answers.iter_mut().for_each(|answer| self.table.lab.plain(answer));
+        answers
+    }
+
+    /// The state without the votes of others that are only kept.
+    pub(super) fn bare(&mut self, state: u32) -> u32 {
+        if let Some(bare) = self.bare.get(&state) {
+            return *bare;
+        }
+        let (index, seat, _) = &self.states[state as usize];
+        let (index, mut seat) = (*index, seat.clone());
+        self.table.lab.forget_votes(&mut seat.engine);
+        let bare = self.state(index, seat);
+        self.bare.insert(state, bare);
+        bare
+    }
+
+    /// A message that anybody may send, to a seat.
+    pub(super) fn parcel_to(&mut self, to: usize, msg: MsgOf<L>) -> u32 {
+        let from = (to + 1) % self.table.keys.len();
+        let sent = self.table.sent(from, msg);
+        self.parcel(Parcel { to, sent })
+    }
+
     fn next(&mut self, state: u32, what: u32) -> Next<L> {
         if let Some(next) = self.known.get(&(state, what)) {
             return next.clone();
@@ -135,6 +171,8 @@ where
             self.table.happen(index, &mut seat, &Event::Timer)
         } else if what == PATIENCE {
             self.table.give_up(index, &mut seat)
+        } else if what == QUESTION {
+            self.table.ask(index, &mut seat)
         } else {
             let sent = Rc::clone(&self.parcels[what as usize].sent);
             self.table.happen(index, &mut seat, &Event::Message(&sent))

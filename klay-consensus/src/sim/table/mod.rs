@@ -7,9 +7,11 @@
 
 mod blocks;
 mod cache;
+mod composed;
 mod orders;
 mod reduced;
 mod twins;
+mod voices;
 
 use self::cache::Facts;
 
@@ -116,6 +118,8 @@ pub(super) struct Table<L: Lab> {
     /// Whether engines forget what no rule reads any more, and time stands still; timers fire all the same. Seats that
     /// have left so many rounds behind have no timers any more.
     forgets: Option<u64>,
+    /// Whether engines forget what they have asked, too: every answer is there for everybody.
+    asks_at_will: bool,
     pub(super) steps: u64,
     pub(super) violations: Vec<Violation>,
 }
@@ -140,6 +144,7 @@ impl<L: Lab> Table<L> {
             first_round: 0,
             prints: true,
             forgets: None,
+            asks_at_will: false,
             steps: 0,
             violations: Vec::new(),
         }
@@ -209,6 +214,12 @@ impl<L: Lab> Table<L> {
             outcome.decided.extend(decided);
         }
         outcome
+    }
+
+    /// Lets a seat ask again for what it lacks.
+    fn ask(&mut self, index: usize, seat: &mut Seat<L>) -> Outcome<L> {
+        let Some(timer) = self.lab.asks() else { return Outcome { sent: Vec::new(), decided: Vec::new() } };
+        self.act(index, seat, Input::Timer(timer))
     }
 
     fn act(&mut self, index: usize, seat: &mut Seat<L>, input: Input<L::Model, MsgOf<L>>) -> Outcome<L> {
@@ -284,13 +295,19 @@ impl<L: Lab> Table<L> {
             if quiet {
                 seat.timers.clear();
             }
+            if self.asks_at_will {
+                self.lab.forget_questions(&mut seat.engine);
+                self.lab.asks().and_then(|timer| seat.timers.remove(&timer));
+            }
         }
         outcome
     }
 
     fn violated(&mut self, invariant: &'static str, node: usize, what: impl Into<String>) {
-        if self.violations.len() < 16 {
-            self.violations.push(Violation { invariant, at: Duration::ZERO, node, what: what.into() });
+        let what = what.into();
+        let known = |v: &Violation| (v.invariant, v.node, &v.what) == (invariant, node, &what);
+        if self.violations.len() < 16 && !self.violations.iter().any(known) {
+            self.violations.push(Violation { invariant, at: Duration::ZERO, node, what });
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Deliveries to different nodes commute, so orders that leave every node in the same state with the same messages under
 //! way are one from there on; each such state is gone on from once. Nothing is lost. How most of them are left out
-//! without missing a decision is told in [`super::reduced`].
+//! without missing a decision is told in [`super::reduced`]; how to do without orders, in [`super::composed`].
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,6 +12,7 @@ use std::{
 use super::{
     Lab, Table, Violation,
     cache::{Cache, Next, Words},
+    composed::composed,
     reduced::{SEATS, reduced},
 };
 
@@ -29,6 +30,9 @@ pub struct Orders {
     pub room: usize,
     /// Whether of orders in which everybody says and decides the same only one is tried; for up to four nodes.
     pub reduced: bool,
+    /// Whether what all can say together is found from what each can say by itself, whatever the depth; for up to four
+    /// nodes.
+    pub composed: bool,
     /// Whether all that is said is noted, to compare searches.
     pub witness: bool,
 }
@@ -36,7 +40,15 @@ pub struct Orders {
 impl Orders {
     /// One round, to its end.
     pub const fn one_round() -> Self {
-        Self { depth: u32::MAX, rounds: 1, firings: 0, room: usize::MAX, reduced: false, witness: false }
+        Self {
+            depth: u32::MAX,
+            rounds: 1,
+            firings: 0,
+            room: usize::MAX,
+            reduced: false,
+            composed: false,
+            witness: false,
+        }
     }
 
     /// Two rounds, each node giving up on the first one when it likes, for so many events.
@@ -48,6 +60,12 @@ impl Orders {
     #[must_use]
     pub const fn reduced(self) -> Self {
         Self { reduced: true, ..self }
+    }
+
+    /// The same to the end, found from the histories of single nodes.
+    #[must_use]
+    pub const fn composed(self) -> Self {
+        Self { composed: true, depth: u32::MAX, ..self }
     }
 }
 
@@ -93,7 +111,10 @@ pub(in crate::sim) fn orders<L: Lab + Clone>(lab: &L, wanted: Orders) -> Seen
 where
     L::Engine: Clone + fmt::Debug,
 {
-    if wanted.reduced && lab.nodes() <= SEATS {
+    if wanted.composed && lab.composes() && lab.nodes() <= SEATS {
+        return composed(lab, wanted);
+    }
+    if (wanted.reduced || wanted.composed) && lab.nodes() <= SEATS {
         return reduced(lab, wanted);
     }
     let mut cache = Cache::new(Table::new(lab.clone(), 0, 1));
