@@ -116,6 +116,14 @@ fn b07_shows_in_the_orders_of_one_round() {
     caught_by_orders(7, &istanbul(4), Orders { depth: 9, ..Orders::one_round() }, "I6");
 }
 
+#[test]
+fn b01_shows_in_what_two_rounds_can_decide() {
+    // Some of the histories will do. That the unbroken engine agrees in all of them is tried elsewhere.
+    let some = Orders { room: 1500, ..Orders::two_rounds(24).composed() };
+    let seen = switch::with(1, || orders(&SimplexLab::new(4), some));
+    assert!(seen.violations.iter().any(|violation| violation.invariant == "I1"), "{seen:?}");
+}
+
 /// The break shows in all orders, and in those that differ.
 fn caught_by_orders<L: Lab + Clone>(number: u32, lab: &L, wanted: Orders, invariant: &str)
 where
