@@ -83,10 +83,13 @@ fn every_order_of_one_round_decides() {
 #[test]
 fn one_round_put_together_is_one_round_in_order() {
     let one_round = Orders { witness: true, ..Orders::one_round() };
-    let [in_order, together] = [one_round.reduced(), one_round.composed()].map(|w| orders(&SimplexLab::new(4), w));
+    let kept = Orders { keeps: true, ..one_round.composed() };
+    let [in_order, together, kept] =
+        [one_round.reduced(), one_round.composed(), kept].map(|wanted| orders(&SimplexLab::new(4), wanted));
     assert!(in_order.violations.is_empty() && !in_order.cut, "{in_order:?}");
     assert!(together.violations.is_empty() && !together.stopped, "{together:?}");
     assert_eq!(in_order.said, together.said);
+    assert_eq!(kept.said, together.said);
     assert!(together.seats < in_order.seats, "{} and {}", together.seats, in_order.seats);
 }
 

@@ -27,7 +27,8 @@
 //!
 //! The third is read off the engine's rules: a vote is counted with those of its own round and step and does nothing
 //! else until they are enough. That nothing gets lost shows where orders can be tried one by one: whatever seats say and
-//! decide together there, they do here, and in one round nothing else (`tests/it/enumerations.rs`).
+//! decide together there, they do here, and in one round nothing else (`tests/it/enumerations.rs`). And when everything
+//! else is tried while votes are kept too ([`Orders::keeps`]), nothing else comes of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -148,12 +149,20 @@ where
 
     /// Tries everything that may come next.
     fn go_on_from(&mut self, history: History) {
-        let History { seat, state, fired, said, needs, .. } = history;
-        if self.answered.insert(state) {
-            for answer in self.cache.answers(state) {
+        if self.answered.insert(history.state) {
+            for answer in self.cache.answers(history.state) {
                 self.offer(answer);
             }
         }
+        self.happen(history);
+        for ballot in self.voices.ballots(history.seat) {
+            self.vote(history, &ballot);
+        }
+    }
+
+    /// Tries everything that is no vote.
+    fn happen(&mut self, history: History) {
+        let History { seat, state, fired, said, needs, .. } = history;
         if self.cache.may_fire(state, fired, self.wanted) {
             let next = self.cache.happens(state, Event::GivesUp);
             self.follow(History { fired: fired + 1, ..history }, &next);
@@ -167,9 +176,6 @@ where
                 let next = self.cache.deliver(state, to[seat]);
                 self.follow(History { needs, ..history }, &next);
             }
-        }
-        for ballot in self.voices.ballots(seat) {
-            self.vote(history, &ballot);
         }
     }
 
@@ -189,7 +195,22 @@ where
                     self.follow(History { needs, ..history }, &next);
                 } else if next.state != state {
                     kept.push((next.state, needs, place + 1));
+                    if self.wanted.keeps {
+                        self.keep(History { state: next.state, needs, ..history });
+                    }
                 }
+            }
+        }
+    }
+
+    /// Tries what may come next while votes are kept, to see that it comes without them.
+    fn keep(&mut self, history: History) {
+        self.happen(history);
+        for claim in self.voices.ballots(history.seat).into_iter().flatten() {
+            let needs = history.needs.and(claim);
+            if self.voices.can_be(history.seat, history.said, &needs) {
+                let next = self.cache.deliver(history.state, claim.parcel);
+                self.follow(History { needs, ..history }, &next);
             }
         }
     }

@@ -33,6 +33,8 @@ pub struct Orders {
     /// Whether what all can say together is found from what each can say by itself, whatever the depth; for up to four
     /// nodes.
     pub composed: bool,
+    /// Whether everything else is tried there while votes are kept, too, to compare searches.
+    pub keeps: bool,
     /// Whether all that is said is noted, to compare searches.
     pub witness: bool,
 }
@@ -47,6 +49,7 @@ impl Orders {
             room: usize::MAX,
             reduced: false,
             composed: false,
+            keeps: false,
             witness: false,
         }
     }
