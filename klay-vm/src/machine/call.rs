@@ -67,7 +67,8 @@ fn call(ctx: &mut KlvmContext, inputs: &mut CallInputs) -> Result<Option<Instruc
         }
         return Ok(None);
     }
-    if !has_value && !ctx.exists(target)? {
+    // What has code is there.
+    if !has_value && inputs.known_bytecode.1.is_empty() && !ctx.exists(target)? {
         // Nothing is created and nothing touched.
         return Ok(Some(InstructionResult::Stop));
     }

@@ -9,7 +9,7 @@ use revm::{
     handler::{EthFrame, EvmTr, FrameInitOrResult, ItemOrResult, evm::ContextDbError},
     inspector::{InspectorEvmTr, handler::frame_end},
     interpreter::{
-        InstructionResult, Interpreter, InterpreterAction,
+        InstructionResult, Interpreter,
         interpreter::EthInterpreter,
         interpreter_types::{InputsTr, Jumps, LoopControl},
     },
@@ -45,8 +45,8 @@ impl<INSP: Inspector<KlvmContext, EthInterpreter>> InspectorEvmTr for Klvm<INSP>
     fn inspect_frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<KlvmContext>> {
         let (ctx, instructions, _, frames, inspector) = self.all_mut_inspector();
         let frame = frames.get();
-        let action = steps(ctx, &mut frame.interpreter, inspector, instructions)?;
-        let mut next = end_or_suspend(frame, ctx, action)?;
+        steps(ctx, &mut frame.interpreter, inspector, instructions)?;
+        let mut next = end_or_suspend(frame, ctx)?;
         if let ItemOrResult::Result(result) = &mut next {
             frame_end(ctx, inspector, &frame.input, result);
         }
@@ -54,13 +54,13 @@ impl<INSP: Inspector<KlvmContext, EthInterpreter>> InspectorEvmTr for Klvm<INSP>
     }
 }
 
-/// Runs a frame step by step until it ends or asks for another one.
+/// Runs a frame step by step until it ends or asks for another one: its action says which.
 fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
     ctx: &mut KlvmContext,
     interpreter: &mut Interpreter<EthInterpreter>,
     inspector: &mut INSP,
     instructions: &<Klvm<INSP> as EvmTr>::Instructions,
-) -> Result<InterpreterAction, MachineError> {
+) -> Result<(), MachineError> {
     let table = ctx.chain.level.opcodes();
     loop {
         inspector.step(interpreter, ctx);
@@ -95,7 +95,7 @@ fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
             break;
         }
     }
-    Ok(interpreter.take_next_action())
+    Ok(())
 }
 
 /// Who is about to give how much to whom by the instruction that comes next.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use revm::interpreter::{
-    InstructionResult, Interpreter, InterpreterAction,
+    InstructionResult, Interpreter,
     instructions::{GasTable, InstructionTable},
     interpreter::EthInterpreter,
     interpreter_types::{Jumps, LoopControl},
@@ -101,13 +101,13 @@ enum Verdict {
     OverLimit,
 }
 
-/// Runs a frame until it ends or asks for another one.
+/// Runs a frame until it ends or asks for another one: its action says which.
 pub(super) fn run(
     interpreter: &mut Interpreter<EthInterpreter>,
     instructions: &InstructionTable<EthInterpreter, KlvmContext>,
     gas: &GasTable,
     ctx: &mut KlvmContext,
-) -> Result<InterpreterAction, MachineError> {
+) -> Result<(), MachineError> {
     let table = ctx.chain.level.opcodes();
     let (end, op) = if ctx.chain.meter.is_on {
         run_metered(interpreter, instructions, gas, ctx, table)?
@@ -123,7 +123,7 @@ pub(super) fn run(
         let end = if end.is_halt() { settle_failure(interpreter, ctx, table, op, end) } else { end };
         interpreter.halt(end);
     }
-    Ok(interpreter.take_next_action())
+    Ok(())
 }
 
 #[inline]

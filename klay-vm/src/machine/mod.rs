@@ -19,7 +19,7 @@ use klay_accounts::AccountKey;
 use klay_core::{Address, Rules, U256};
 use revm::{
     Context, Inspector, Journal,
-    context::{BlockEnv, CfgEnv, ContextError, Evm, FrameStack, JournalTr, result::FromStringError},
+    context::{BlockEnv, CfgEnv, ContextError, Evm, FrameStack, JournalTr},
     handler::{
         EthFrame, EvmTr, FrameInitOrResult, FrameResult, ItemOrResult,
         evm::{ContextDbError, FrameInitResult},
@@ -142,23 +142,21 @@ impl<INSP> Klvm<INSP> {
     /// Runs a frame and all frames in it.
     pub(crate) fn run(&mut self, first: FrameInput) -> Result<FrameResult, MachineError> {
         let first = self.first(first);
-        let mut ended = match self.frame_init(first)? {
-            ItemOrResult::Item(_) => None,
-            ItemOrResult::Result(result) => return self.closed(result),
-        };
+        if let ItemOrResult::Result(result) = self.frame_init(first)? {
+            return self.closed(result);
+        }
         loop {
-            if let Some(result) = ended.take()
-                && let Some(last) = self.frame_return_result(result)?
-            {
+            // Handed on as it is: moving a result around costs more than what is done with it.
+            let result = match self.frame_run()? {
+                ItemOrResult::Result(result) => result,
+                ItemOrResult::Item(init) => match self.frame_init(init)? {
+                    ItemOrResult::Result(result) => result,
+                    ItemOrResult::Item(_) => continue,
+                },
+            };
+            if let Some(last) = self.frame_return_result(result)? {
                 return self.closed(last);
             }
-            ended = match self.frame_run()? {
-                ItemOrResult::Item(init) => match self.frame_init(init)? {
-                    ItemOrResult::Item(_) => continue,
-                    ItemOrResult::Result(result) => Some(result),
-                },
-                ItemOrResult::Result(result) => Some(result),
-            };
         }
     }
 
@@ -190,23 +188,20 @@ impl<INSP: Inspector<KlvmContext, EthInterpreter>> Klvm<INSP> {
     /// As [`Self::run`], showing every step to the inspector.
     pub(crate) fn inspect(&mut self, first: FrameInput) -> Result<FrameResult, MachineError> {
         let first = self.first(first);
-        let mut ended = match self.inspect_frame_init(first)? {
-            ItemOrResult::Item(_) => None,
-            ItemOrResult::Result(result) => return self.closed(result),
-        };
+        if let ItemOrResult::Result(result) = self.inspect_frame_init(first)? {
+            return self.closed(result);
+        }
         loop {
-            if let Some(result) = ended.take()
-                && let Some(last) = self.frame_return_result(result)?
-            {
+            let result = match self.inspect_frame_run()? {
+                ItemOrResult::Result(result) => result,
+                ItemOrResult::Item(init) => match self.inspect_frame_init(init)? {
+                    ItemOrResult::Result(result) => result,
+                    ItemOrResult::Item(_) => continue,
+                },
+            };
+            if let Some(last) = self.frame_return_result(result)? {
                 return self.closed(last);
             }
-            ended = match self.inspect_frame_run()? {
-                ItemOrResult::Item(init) => match self.inspect_frame_init(init)? {
-                    ItemOrResult::Item(_) => continue,
-                    ItemOrResult::Result(result) => Some(result),
-                },
-                ItemOrResult::Result(result) => Some(result),
-            };
         }
     }
 }
@@ -326,8 +321,8 @@ impl<INSP> EvmTr for Klvm<INSP> {
     fn frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<KlvmContext>> {
         let Evm { ctx, instruction, frame_stack, .. } = &mut self.0;
         let frame = frame_stack.get();
-        let action = meter::run(&mut frame.interpreter, instruction.instruction_table(), instruction.gas_table(), ctx)?;
-        end_or_suspend(frame, ctx, action)
+        meter::run(&mut frame.interpreter, instruction.instruction_table(), instruction.gas_table(), ctx)?;
+        end_or_suspend(frame, ctx)
     }
 
     /// Hands the result of an ended frame to the frame above.
@@ -348,22 +343,35 @@ impl<INSP> EvmTr for Klvm<INSP> {
 }
 
 /// What follows from the interpreter's action: a new frame, or the result of this one.
+#[inline]
 fn end_or_suspend(
     frame: &mut EthFrame<EthInterpreter>,
     ctx: &mut KlvmContext,
-    action: InterpreterAction,
 ) -> Result<FrameInitOrResult<EthFrame<EthInterpreter>>, MachineError> {
-    if let (InterpreterAction::Return(_), Some(address)) = (&action, frame.data.created_address()) {
-        let InterpreterAction::Return(mut result) = action else {
-            return Err(MachineError::from_string("creation neither ended nor went on".to_owned()));
-        };
-        create::after(ctx, frame.checkpoint, &mut result, address);
-        frame.set_finished(true);
-        return Ok(ItemOrResult::Result(FrameResult::Create(CreateOutcome::new(result, Some(address)))));
+    let action = frame.interpreter.take_next_action();
+    if let Some(address) = frame.data.created_address() {
+        return create_or_suspend(frame, ctx, action, address);
     }
     let next = frame.process_next_action::<_, MachineError>(ctx, action)?;
     if next.is_result() {
         frame.set_finished(true);
     }
     Ok(next)
+}
+
+/// As [`end_or_suspend`] for the frame that creates a contract at `address`.
+fn create_or_suspend(
+    frame: &mut EthFrame<EthInterpreter>,
+    ctx: &mut KlvmContext,
+    action: InterpreterAction,
+    address: Address,
+) -> Result<FrameInitOrResult<EthFrame<EthInterpreter>>, MachineError> {
+    match action {
+        InterpreterAction::Return(mut result) => {
+            create::after(ctx, frame.checkpoint, &mut result, address);
+            frame.set_finished(true);
+            Ok(ItemOrResult::Result(FrameResult::Create(CreateOutcome::new(result, Some(address)))))
+        }
+        action @ InterpreterAction::NewFrame(_) => frame.process_next_action::<_, MachineError>(ctx, action),
+    }
 }
