@@ -6,6 +6,8 @@
 //! [`klay_vm::State`]; `revm_in_memory` has all of the state in hash maps beforehand. Both write to revm's `CacheDB`.
 #![allow(missing_docs)]
 
+mod read;
+
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -20,7 +22,8 @@ use klay_core::{
     tx::{LegacyTx, RecoveredTx},
 };
 use klay_node::workload::{TOKEN, Workload};
-use klay_vm::{BlockContext, BlockExecutor, State, StateError};
+use klay_vm::{BlockContext, BlockExecutor, State};
+use read::Read;
 use revm::{
     Context, DatabaseRef, ExecuteCommitEvm, MainBuilder, MainContext,
     bytecode::Bytecode,
@@ -188,39 +191,6 @@ fn execute(state: State, txs: &[RecoveredTx<SenderPays>]) -> BlockExecutor {
         assert!(block.execute(tx).expect("funded").receipt.status.is_success());
     }
     block
-}
-
-/// The state as revm reads it.
-#[derive(Debug)]
-struct Read(State);
-
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct ReadError(#[from] StateError);
-
-impl DBErrorMarker for ReadError {}
-
-impl DatabaseRef for Read {
-    type Error = ReadError;
-
-    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, ReadError> {
-        let Some(account) = self.0.account(address)? else { return Ok(None) };
-        let code = if account.has_code() { Bytecode::new_raw(self.0.code(address)?) } else { Bytecode::default() };
-        let info = AccountInfo { balance: account.balance, nonce: account.nonce, ..AccountInfo::default() };
-        Ok(Some(info.with_code(code)))
-    }
-
-    fn code_by_hash_ref(&self, _: B256) -> Result<Bytecode, ReadError> {
-        Ok(Bytecode::default())
-    }
-
-    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, ReadError> {
-        Ok(self.0.storage(address, slot.into())?)
-    }
-
-    fn block_hash_ref(&self, _: u64) -> Result<B256, ReadError> {
-        Ok(B256::ZERO)
-    }
 }
 
 fn in_memory(accounts: &[(Address, GenesisAccount)]) -> InMemoryDB {

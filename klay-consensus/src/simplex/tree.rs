@@ -1,6 +1,6 @@
 //! What is known of the chain above the last applied value: values, and certificates by view.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::B256;
 
@@ -94,7 +94,7 @@ impl<V: WireValue> Tree<V> {
     #[cfg(feature = "simulate")]
     pub(super) fn lists(&self, limit: usize) -> Vec<Vec<Certificate>> {
         let all = self.since(Slot::ZERO, usize::MAX);
-        let views: BTreeSet<_> = all.iter().map(|certificate| certificate.vote.view).collect();
+        let views: std::collections::BTreeSet<_> = all.iter().map(|certificate| certificate.vote.view).collect();
         views.into_iter().map(|view| self.since(view, limit)).collect()
     }
 

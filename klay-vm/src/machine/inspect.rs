@@ -61,7 +61,7 @@ fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
     inspector: &mut INSP,
     instructions: &<Klvm<INSP> as EvmTr>::Instructions,
 ) -> Result<(), MachineError> {
-    let table = ctx.chain.level.opcodes();
+    let table = ctx.chain.opcodes;
     loop {
         inspector.step(interpreter, ctx);
         ctx.take_error()?;
@@ -72,7 +72,7 @@ fn steps<INSP: Inspector<KlvmContext, EthInterpreter>>(
         let destroyed = if op == SELFDESTRUCT { destruction(interpreter, ctx) } else { None };
         let logs_at = ctx.journaled_state.logs.len();
         let end = if meter::count(interpreter, ctx, op)? {
-            interpreter.step(instructions.instruction_table(), instructions.gas_table(), ctx).err()
+            interpreter.step(instructions.instruction_table(), &table.static_gas, ctx).err()
         } else {
             Some(COST_LIMIT)
         };

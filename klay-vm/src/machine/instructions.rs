@@ -20,7 +20,7 @@ use revm::{
 };
 
 use super::{KlvmContext, ranges};
-use crate::spec::Level;
+use crate::spec::{Level, OpcodeTable};
 
 type Ictx<'a> = InstructionContext<'a, KlvmContext, EthInterpreter>;
 
@@ -37,8 +37,11 @@ pub(super) fn gas_params(level: Level) -> GasParams {
 }
 
 /// The instructions of a level.
-pub(super) fn instructions(level: Level, ethereum: bool) -> EthInstructions<EthInterpreter, KlvmContext> {
-    let table = level.opcodes();
+pub(super) fn instructions(
+    level: Level,
+    table: &OpcodeTable,
+    ethereum: bool,
+) -> EthInstructions<EthInterpreter, KlvmContext> {
     let mut instructions = EthInstructions::new(instruction_table(), table.static_gas, level.spec_id());
     for code in 0..=u8::MAX {
         if !table.is_defined[usize::from(code)] {
@@ -57,7 +60,7 @@ pub(super) fn instructions(level: Level, ethereum: bool) -> EthInstructions<EthI
     put(BASEFEE, Instruction::new(base_fee));
     put(BLOBBASEFEE, Instruction::new(blob_base_fee));
     match level.is_since(Level::Cancun) {
-        true if ethereum => instructions.insert_gas(EXTCODEHASH, 100),
+        true if ethereum => {}
         true => put(EXTCODEHASH, Instruction::new(code_hash_at_one_price)),
         false => put(EXTCODEHASH, Instruction::new(code_hash_of_anything)),
     }

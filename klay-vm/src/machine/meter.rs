@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use revm::interpreter::{
     InstructionResult, Interpreter,
-    instructions::{GasTable, InstructionTable},
+    instructions::InstructionTable,
     interpreter::EthInterpreter,
     interpreter_types::{Jumps, LoopControl},
 };
@@ -89,6 +89,11 @@ impl Meter {
         self.limit.wrapping_sub(self.sum)
     }
 
+    /// What may be added before the sum is to be looked at more closely.
+    const fn headroom(&self) -> u64 {
+        self.threshold.saturating_sub(self.sum)
+    }
+
     /// Adds the cost of a precompiled contract. The next instruction compares.
     pub(crate) const fn add(&mut self, cost: u64) {
         self.sum = self.sum.wrapping_add(cost);
@@ -105,16 +110,15 @@ enum Verdict {
 pub(super) fn run(
     interpreter: &mut Interpreter<EthInterpreter>,
     instructions: &InstructionTable<EthInterpreter, KlvmContext>,
-    gas: &GasTable,
     ctx: &mut KlvmContext,
 ) -> Result<(), MachineError> {
-    let table = ctx.chain.level.opcodes();
+    let table = ctx.chain.opcodes;
     let (end, op) = if ctx.chain.meter.is_on {
-        run_metered(interpreter, instructions, gas, ctx, table)?
+        run_metered(interpreter, instructions, ctx, table)?
     } else {
         loop {
             let op = interpreter.bytecode.opcode();
-            if let Err(end) = interpreter.step(instructions, gas, ctx) {
+            if let Err(end) = interpreter.step(instructions, &table.static_gas, ctx) {
                 break (end, op);
             }
         }
@@ -126,32 +130,38 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Looks closely at the first instruction and at each that the headroom does not cover. The loop over the others only
+/// counts down: what it does and holds in registers beside the instructions' own work slows down every contract.
 #[inline]
 fn run_metered(
     interpreter: &mut Interpreter<EthInterpreter>,
     instructions: &InstructionTable<EthInterpreter, KlvmContext>,
-    gas: &GasTable,
     ctx: &mut KlvmContext,
     table: &OpcodeTable,
 ) -> Result<(InstructionResult, u8), MachineError> {
-    let mut sum = ctx.chain.meter.sum;
-    let mut threshold = ctx.chain.meter.threshold;
-    let (end, op) = loop {
+    loop {
         let op = interpreter.bytecode.opcode();
-        sum = sum.wrapping_add(u64::from(table.cost[usize::from(op)]));
-        if sum > threshold {
-            ctx.chain.meter.sum = sum;
-            match at_threshold(interpreter, ctx, table, op)? {
-                Verdict::GoOn => threshold = ctx.chain.meter.threshold,
-                Verdict::OverLimit => break (COST_LIMIT, op),
+        if !count(interpreter, ctx, op)? {
+            return Ok((COST_LIMIT, op));
+        }
+        if let Err(end) = interpreter.step(instructions, &table.static_gas, ctx) {
+            return Ok((end, op));
+        }
+        let headroom = ctx.chain.meter.headroom();
+        let mut left = headroom;
+        let ended = loop {
+            let op = interpreter.bytecode.opcode();
+            let Some(rest) = left.checked_sub(table.cost[usize::from(op)]) else { break None };
+            left = rest;
+            if let Err(end) = interpreter.step(instructions, &table.static_gas, ctx) {
+                break Some((end, op));
             }
+        };
+        ctx.chain.meter.add(headroom - left);
+        if let Some(ended) = ended {
+            return Ok(ended);
         }
-        if let Err(end) = interpreter.step(instructions, gas, ctx) {
-            break (end, op);
-        }
-    };
-    ctx.chain.meter.sum = sum;
-    Ok((end, op))
+    }
 }
 
 /// Counts one instruction ahead of running it one by one, for inspectors. `false` if the frame ends here instead.
@@ -160,9 +170,9 @@ pub(super) fn count(
     ctx: &mut KlvmContext,
     op: u8,
 ) -> Result<bool, MachineError> {
-    let table = ctx.chain.level.opcodes();
+    let table = ctx.chain.opcodes;
     let meter = &mut ctx.chain.meter;
-    meter.add(u64::from(table.cost[usize::from(op)]));
+    meter.add(table.cost[usize::from(op)]);
     if meter.sum <= meter.threshold {
         return Ok(true);
     }
@@ -220,7 +230,7 @@ pub(super) fn settle_failure(
     let at = usize::from(op);
     let short_of_constant_gas = short_of_static_gas && table.constant_gas[at] != 0;
     if ctx.chain.meter.is_on && (!table.is_defined[at] || stack_fails || short_of_constant_gas) {
-        ctx.chain.meter.sum = ctx.chain.meter.sum.wrapping_sub(u64::from(table.cost[at]));
+        ctx.chain.meter.sum = ctx.chain.meter.sum.wrapping_sub(table.cost[at]);
     }
     interpreter.gas.spend_all();
     if stack_fails { R::StackUnderflow } else { end }

@@ -36,7 +36,7 @@ use revm::{
 use crate::{
     env::BlockContext,
     precompile::{KlvmPrecompiles, PrecompileSet, reserved},
-    spec::Level,
+    spec::{Level, OpcodeTable},
     state::{StateError, World, WorldError},
 };
 
@@ -59,6 +59,8 @@ pub struct Chain {
     pub rules: Rules,
     /// Rules of the machine.
     pub level: Level,
+    /// What the instructions are.
+    pub(crate) opcodes: &'static OpcodeTable,
     /// Computation cost so far.
     pub meter: Meter,
     /// What BASEFEE pushes.
@@ -97,9 +99,11 @@ impl<INSP> Klvm<INSP> {
     /// A machine for the block of `block` over `world`.
     pub(crate) fn new(block: &BlockContext, world: World, inspector: INSP) -> Self {
         let level = Level::of(block.rules);
+        let opcodes = if block.ethereum_rules { level.ethereum_opcodes() } else { level.opcodes() };
         let chain = Chain {
             rules: block.rules,
             level,
+            opcodes,
             meter: Meter::default(),
             base_fee: block.base_fee.unwrap_or_default(),
             blob_base_fee: block.blob_base_fee,
@@ -125,7 +129,7 @@ impl<INSP> Klvm<INSP> {
         if level.is_since(Level::Kore) {
             ctx.journaled_state.warm_precompiles(precompiles.warm());
         }
-        let instructions = instructions::instructions(level, block.ethereum_rules);
+        let instructions = instructions::instructions(level, opcodes, block.ethereum_rules);
         Self(Evm::new_with_inspector(ctx, inspector, instructions, precompiles))
     }
 
@@ -321,7 +325,7 @@ impl<INSP> EvmTr for Klvm<INSP> {
     fn frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<KlvmContext>> {
         let Evm { ctx, instruction, frame_stack, .. } = &mut self.0;
         let frame = frame_stack.get();
-        meter::run(&mut frame.interpreter, instruction.instruction_table(), instruction.gas_table(), ctx)?;
+        meter::run(&mut frame.interpreter, instruction.instruction_table(), ctx)?;
         end_or_suspend(frame, ctx)
     }
 

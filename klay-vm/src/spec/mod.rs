@@ -87,6 +87,11 @@ impl Level {
         opcodes::table(self)
     }
 
+    /// As [`Self::opcodes`], with Ethereum's prices where they differ and Ethereum's own tests look.
+    pub(crate) fn ethereum_opcodes(self) -> &'static OpcodeTable {
+        opcodes::ethereum_table(self)
+    }
+
     /// Most computation cost that a transaction may cause.
     pub const fn computation_cost_limit(self) -> u64 {
         if self.is_since(Self::Cancun) { 150_000_000 } else { 100_000_000 }

@@ -19,7 +19,7 @@ pub struct OpcodeTable {
     /// basic price among the dynamic gas.
     pub static_gas: [u16; 256],
     /// Computation cost; 0 where the instruction does not exist.
-    pub cost: [u32; 256],
+    pub cost: [u64; 256],
 }
 
 /// A value that changes at some levels: the last entry whose level is active counts.
@@ -220,8 +220,20 @@ const fn define(table: &mut OpcodeTable, code: usize, pops: u16, pushes: u16, ga
     table.max_stack[code] = STACK_LIMIT + pops - pushes;
     table.constant_gas[code] = gas as u16;
     table.static_gas[code] = gas as u16;
-    table.cost[code] = cost;
+    table.cost[code] = cost as u64;
 }
+
+/// As [`build`], where the hash of code is as cheap as Ethereum has it.
+const fn build_ethereum(level: Level) -> OpcodeTable {
+    let mut table = build(level);
+    if level.is_since(Level::Cancun) {
+        table.constant_gas[EXTCODEHASH] = 100;
+        table.static_gas[EXTCODEHASH] = 100;
+    }
+    table
+}
+
+const EXTCODEHASH: usize = 0x3f;
 
 static TABLES: [OpcodeTable; 8] = [
     build(Level::ALL[0]),
@@ -234,8 +246,23 @@ static TABLES: [OpcodeTable; 8] = [
     build(Level::ALL[7]),
 ];
 
+static ETHEREUM_TABLES: [OpcodeTable; 8] = [
+    build_ethereum(Level::ALL[0]),
+    build_ethereum(Level::ALL[1]),
+    build_ethereum(Level::ALL[2]),
+    build_ethereum(Level::ALL[3]),
+    build_ethereum(Level::ALL[4]),
+    build_ethereum(Level::ALL[5]),
+    build_ethereum(Level::ALL[6]),
+    build_ethereum(Level::ALL[7]),
+];
+
 pub(super) fn table(level: Level) -> &'static OpcodeTable {
     &TABLES[level as usize]
+}
+
+pub(super) fn ethereum_table(level: Level) -> &'static OpcodeTable {
+    &ETHEREUM_TABLES[level as usize]
 }
 
 #[cfg(test)]
@@ -245,7 +272,7 @@ mod tests {
     use super::*;
 
     /// Sum of the costs of `code`, taking no jumps.
-    fn cost(level: Level, code: &[u8]) -> u32 {
+    fn cost(level: Level, code: &[u8]) -> u64 {
         code.iter().map(|op| level.opcodes().cost[*op as usize]).sum()
     }
 
@@ -265,7 +292,7 @@ mod tests {
                 let gas = u64::from(table.static_gas[code]);
                 // Instructions without constant gas cost at least 100 gas, or end the frame and cost nothing.
                 let gas = if gas == 0 { 100 } else { gas };
-                assert!(u64::from(table.cost[code]) <= gas * bound, "{level:?} {code:#04x}");
+                assert!(table.cost[code] <= gas * bound, "{level:?} {code:#04x}");
             }
         }
     }
@@ -282,6 +309,8 @@ mod tests {
                     _ => theirs,
                 };
                 assert_eq!(ours.static_gas[code], expected, "{level:?} {code:#04x}");
+                let expected = if code == 0x3f { theirs } else { expected };
+                assert_eq!(level.ethereum_opcodes().static_gas[code], expected, "{level:?} {code:#04x}");
             }
         }
     }

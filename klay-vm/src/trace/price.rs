@@ -44,7 +44,7 @@ impl Ahead<'_> {
     }
 
     fn constant(&self) -> u64 {
-        u64::from(self.ctx.chain.level.opcodes().constant_gas[usize::from(self.op)])
+        u64::from(self.ctx.chain.opcodes.constant_gas[usize::from(self.op)])
     }
 
     fn dynamic(&mut self) -> Option<u64> {

@@ -154,8 +154,8 @@ impl Inspector<KlvmContext, EthInterpreter> for Watch {
 
     fn step_end(&mut self, interpreter: &mut Interpreter<EthInterpreter>, ctx: &mut KlvmContext) {
         let Some(Pending { op, gas, stack_len, memory_len, price }) = self.pending.take() else { return };
-        let table = ctx.chain.level.opcodes();
-        let (constant, cost) = (u64::from(table.constant_gas[usize::from(op)]), u64::from(table.cost[usize::from(op)]));
+        let table = ctx.chain.opcodes;
+        let (constant, cost) = (u64::from(table.constant_gas[usize::from(op)]), table.cost[usize::from(op)]);
         let last = self.frames.last().copied().unwrap_or_default();
         let failed = ctx.chain.stepped.end.filter(|end| end.is_halt());
         let obstacle = failed.and_then(|end| obstacle(table, op, stack_len, gas, price, end));
