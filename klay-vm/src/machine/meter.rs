@@ -89,21 +89,22 @@ impl Meter {
         self.limit.wrapping_sub(self.sum)
     }
 
-    /// What may be added before the sum is to be looked at more closely.
-    const fn headroom(&self) -> u64 {
-        self.threshold.saturating_sub(self.sum)
+    /// Counts at once all that may be added before the sum is to be looked at more closely, for a loop to use up.
+    const fn take_headroom(&mut self) -> u64 {
+        let headroom = self.threshold.saturating_sub(self.sum);
+        self.add(headroom);
+        headroom
+    }
+
+    /// Takes back what was not used of it; less than zero, wrapped around, if it did not suffice.
+    const fn give_back(&mut self, left: u64) {
+        self.sum = self.sum.wrapping_sub(left);
     }
 
     /// Adds the cost of a precompiled contract. The next instruction compares.
     pub(crate) const fn add(&mut self, cost: u64) {
         self.sum = self.sum.wrapping_add(cost);
     }
-}
-
-/// What to do when the sum has reached the threshold.
-enum Verdict {
-    GoOn,
-    OverLimit,
 }
 
 /// Runs a frame until it ends or asks for another one: its action says which.
@@ -139,27 +140,30 @@ fn run_metered(
     ctx: &mut KlvmContext,
     table: &OpcodeTable,
 ) -> Result<(InstructionResult, u8), MachineError> {
+    let mut op = interpreter.bytecode.opcode();
+    ctx.chain.meter.add(table.cost[usize::from(op)]);
     loop {
-        let op = interpreter.bytecode.opcode();
-        if !count(interpreter, ctx, op)? {
+        if !may_run(interpreter, ctx, op)? {
             return Ok((COST_LIMIT, op));
         }
         if let Err(end) = interpreter.step(instructions, &table.static_gas, ctx) {
             return Ok((end, op));
         }
-        let headroom = ctx.chain.meter.headroom();
-        let mut left = headroom;
+        let mut left = ctx.chain.meter.take_headroom();
         let ended = loop {
-            let op = interpreter.bytecode.opcode();
-            let Some(rest) = left.checked_sub(table.cost[usize::from(op)]) else { break None };
+            op = interpreter.bytecode.opcode();
+            let (rest, is_beyond) = left.overflowing_sub(table.cost[usize::from(op)]);
             left = rest;
+            if is_beyond {
+                break None;
+            }
             if let Err(end) = interpreter.step(instructions, &table.static_gas, ctx) {
-                break Some((end, op));
+                break Some(end);
             }
         };
-        ctx.chain.meter.add(headroom - left);
-        if let Some(ended) = ended {
-            return Ok(ended);
+        ctx.chain.meter.give_back(left);
+        if let Some(end) = ended {
+            return Ok((end, op));
         }
     }
 }
@@ -170,13 +174,17 @@ pub(super) fn count(
     ctx: &mut KlvmContext,
     op: u8,
 ) -> Result<bool, MachineError> {
-    let table = ctx.chain.opcodes;
-    let meter = &mut ctx.chain.meter;
-    meter.add(table.cost[usize::from(op)]);
-    if meter.sum <= meter.threshold {
+    ctx.chain.meter.add(ctx.chain.opcodes.cost[usize::from(op)]);
+    may_run(interpreter, ctx, op)
+}
+
+/// Whether the sum, with the cost of `op` in it, lets that instruction run.
+#[inline]
+fn may_run(interpreter: &Interpreter<EthInterpreter>, ctx: &mut KlvmContext, op: u8) -> Result<bool, MachineError> {
+    if ctx.chain.meter.sum <= ctx.chain.meter.threshold {
         return Ok(true);
     }
-    Ok(matches!(at_threshold(interpreter, ctx, table, op)?, Verdict::GoOn))
+    at_threshold(interpreter, ctx, op)
 }
 
 /// Klaytn tests an instruction's existence, the stack and the constant gas before the cost, so another failure may
@@ -185,22 +193,21 @@ pub(super) fn count(
 fn at_threshold(
     interpreter: &Interpreter<EthInterpreter>,
     ctx: &mut KlvmContext,
-    table: &OpcodeTable,
     op: u8,
-) -> Result<Verdict, MachineError> {
-    let at = usize::from(op);
+) -> Result<bool, MachineError> {
+    let (at, table) = (usize::from(op), ctx.chain.opcodes);
     let meter = &mut ctx.chain.meter;
     if meter.sum > meter.limit {
         let fails_earlier = !table.is_defined[at]
             || !fits_stack(table, op, interpreter.stack.len())
             || interpreter.gas.remaining() < u64::from(table.constant_gas[at]);
-        return Ok(if fails_earlier { Verdict::GoOn } else { Verdict::OverLimit });
+        return Ok(fails_earlier);
     }
     if meter.deadline.as_ref().is_some_and(Deadline::is_over) {
         return Err(MachineError::Db(WorldError::TimeLimit));
     }
     meter.threshold = meter.sum.saturating_add(SLICE).min(meter.limit);
-    Ok(Verdict::GoOn)
+    Ok(true)
 }
 
 /// The failure as Klaytn's order of tests has it, and the cost taken back where that order ends before the cost.
