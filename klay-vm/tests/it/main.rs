@@ -7,6 +7,7 @@ mod blocks;
 mod bls_registry;
 mod calls;
 mod common;
+mod counting;
 mod delegation;
 mod differential;
 mod forks;
