@@ -6,23 +6,24 @@
 //! [`klay_vm::State`]; `revm_in_memory` has all of the state in hash maps beforehand. Both write to revm's `CacheDB`.
 #![allow(missing_docs)]
 
+mod context;
 mod read;
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use context::{CHAIN, PRICE, PROPOSER, context};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use klay_core::{
-    Fork, PublicKey, Rules, SenderPays, Sign, Signature, TxEnvelope,
+    PublicKey, SenderPays, Sign, Signature, TxEnvelope,
     auth::SignError,
-    block::Header,
     crypto,
     genesis::GenesisAccount,
     storage::{Batch, KeyValue, Memory, Sled},
     tx::{LegacyTx, RecoveredTx},
 };
 use klay_node::workload::{TOKEN, Workload};
-use klay_vm::{BlockContext, BlockExecutor, State};
+use klay_vm::{BlockExecutor, State};
 use read::Read;
 use revm::{
     Context, DatabaseRef, ExecuteCommitEvm, MainBuilder, MainContext,
@@ -33,12 +34,9 @@ use revm::{
     state::AccountInfo,
 };
 
-const CHAIN: u64 = 1001;
-const PRICE: u64 = 25_000_000_000;
 const SENDERS: usize = 1_000;
 /// Runs [`workload`].
 const WORKER: Address = Address::repeat_byte(0x77);
-const PROPOSER: Address = Address::repeat_byte(0xc0);
 
 struct Key([u8; 32]);
 
@@ -120,19 +118,6 @@ fn worker() -> Vec<u8> {
 
 fn recipient(n: usize) -> Address {
     Address::from_slice(&keccak256(n.to_le_bytes())[12..])
-}
-
-fn context() -> BlockContext {
-    let header = Header {
-        rewardbase: Address::repeat_byte(0xbb),
-        block_score: U256::ONE,
-        number: 100,
-        timestamp: 1_700_000_000,
-        base_fee: Some(U256::from(PRICE)),
-        excess_blob_gas: Some(0),
-        ..Header::default()
-    };
-    BlockContext::new(CHAIN, Rules::up_to(Fork::Osaka), &header, PROPOSER)
 }
 
 /// Everything that is there before the block.

@@ -1,9 +1,10 @@
 //! The interpreter with its computation cost beside revm's plain loop, on the same code: `machine [PAIRS]`.
 //!
-//! Both read the same state and run in turn within one process, each pair in the other order than the last, since what else a machine does
-//! moves either by more than they differ. The median of the pairs is what counts.
+//! Both read the same state and run in turn within one process, each pair in the other order than the last, since what
+//! else a machine does moves either by more than they differ. The median of the pairs is what counts.
 #![allow(missing_docs)]
 
+mod context;
 mod read;
 
 use std::{
@@ -13,13 +14,10 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use klay_core::{
-    Fork, Rules,
-    block::Header,
-    storage::{Batch, Memory},
-};
+use context::{CHAIN, context};
+use klay_core::storage::{Batch, Memory};
 use klay_node::workload::{TOKEN, Workload};
-use klay_vm::{BlockContext, BlockExecutor, CallRequest, State, call::call};
+use klay_vm::{BlockExecutor, CallRequest, State, call::call};
 use read::Read;
 use revm::{
     Context, ExecuteEvm, MainBuilder, MainContext,
@@ -28,7 +26,6 @@ use revm::{
     primitives::{TxKind, hardfork::SpecId},
 };
 
-const CHAIN: u64 = 1001;
 /// More than either program needs, and than what computation cost is not counted for.
 const GAS: u64 = 400_000_000;
 const CALLER: Address = Address::repeat_byte(0x71);
@@ -111,19 +108,6 @@ impl Program {
         assert!(result.is_success());
         (time, result.tx_gas_used())
     }
-}
-
-fn context() -> BlockContext {
-    let header = Header {
-        rewardbase: Address::repeat_byte(0xbb),
-        block_score: U256::ONE,
-        number: 100,
-        timestamp: 1_700_000_000,
-        base_fee: Some(U256::from(25_000_000_000_u64)),
-        excess_blob_gas: Some(0),
-        ..Header::default()
-    };
-    BlockContext::new(CHAIN, Rules::up_to(Fork::Osaka), &header, Address::repeat_byte(0xc0))
 }
 
 /// Runs the program this many times in each machine, and says what it took.

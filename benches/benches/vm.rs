@@ -1,22 +1,22 @@
 //! Execution of a block of value transfers. It leaves signature recovery out and, where it says so, the state root.
 #![allow(missing_docs)]
 
+mod context;
+
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use context::{CHAIN, PRICE, context};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use klay_core::{
-    Body, Fork, PublicKey, Rules, SenderPays, Sign, Signature, TxEnvelope,
+    Body, PublicKey, SenderPays, Sign, Signature, TxEnvelope,
     auth::SignError,
-    block::Header,
     crypto,
     storage::{Batch, KeyValue, Memory},
     tx::{LegacyTx, RecoveredTx, payload::ValueTransfer},
 };
-use klay_vm::{BlockContext, BlockExecutor, State};
+use klay_vm::{BlockExecutor, State};
 
-const CHAIN: u64 = 1001;
-const PRICE: u64 = 25_000_000_000;
 const TRANSFERS: usize = 4_000;
 
 struct Key([u8; 32]);
@@ -39,19 +39,6 @@ impl Sign for Key {
     fn sign_digest(&self, digest: B256) -> Result<Signature, SignError> {
         crypto::sign_digest(&self.0, digest)
     }
-}
-
-fn context() -> BlockContext {
-    let header = Header {
-        rewardbase: Address::repeat_byte(0xbb),
-        block_score: U256::ONE,
-        number: 100,
-        timestamp: 1_700_000_000,
-        base_fee: Some(U256::from(PRICE)),
-        excess_blob_gas: Some(0),
-        ..Header::default()
-    };
-    BlockContext::new(CHAIN, Rules::up_to(Fork::Osaka), &header, Address::repeat_byte(0xc0))
 }
 
 /// A stored state with these accounts funded.

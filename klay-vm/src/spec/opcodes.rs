@@ -225,6 +225,7 @@ const fn define(table: &mut OpcodeTable, code: usize, pops: u16, pushes: u16, ga
 
 /// As [`build`], where the hash of code is as cheap as Ethereum has it.
 const fn build_ethereum(level: Level) -> OpcodeTable {
+    const EXTCODEHASH: usize = 0x3f;
     let mut table = build(level);
     if level.is_since(Level::Cancun) {
         table.constant_gas[EXTCODEHASH] = 100;
@@ -233,29 +234,19 @@ const fn build_ethereum(level: Level) -> OpcodeTable {
     table
 }
 
-const EXTCODEHASH: usize = 0x3f;
+const fn tables(ethereum: bool) -> [OpcodeTable; Level::ALL.len()] {
+    let mut tables = [build(Level::ALL[0]); Level::ALL.len()];
+    let mut n = 0;
+    while n < tables.len() {
+        let level = Level::ALL[n];
+        tables[n] = if ethereum { build_ethereum(level) } else { build(level) };
+        n += 1;
+    }
+    tables
+}
 
-static TABLES: [OpcodeTable; 8] = [
-    build(Level::ALL[0]),
-    build(Level::ALL[1]),
-    build(Level::ALL[2]),
-    build(Level::ALL[3]),
-    build(Level::ALL[4]),
-    build(Level::ALL[5]),
-    build(Level::ALL[6]),
-    build(Level::ALL[7]),
-];
-
-static ETHEREUM_TABLES: [OpcodeTable; 8] = [
-    build_ethereum(Level::ALL[0]),
-    build_ethereum(Level::ALL[1]),
-    build_ethereum(Level::ALL[2]),
-    build_ethereum(Level::ALL[3]),
-    build_ethereum(Level::ALL[4]),
-    build_ethereum(Level::ALL[5]),
-    build_ethereum(Level::ALL[6]),
-    build_ethereum(Level::ALL[7]),
-];
+static TABLES: [OpcodeTable; Level::ALL.len()] = tables(false);
+static ETHEREUM_TABLES: [OpcodeTable; Level::ALL.len()] = tables(true);
 
 pub(super) fn table(level: Level) -> &'static OpcodeTable {
     &TABLES[level as usize]
