@@ -136,9 +136,16 @@ async fn an_endless_trace_ends_by_time_or_by_size() {
     assert_eq!(trace(json!({ "tracer": "opcountTracer", "timeout": "0s" })).await, "execution timeout");
     assert_eq!(trace(json!({ "tracer": "callTracer", "timeout": "soon" })).await, "time: invalid duration \"soon\"");
     assert_eq!(trace(json!({ "tracer": "{}" })).await, "Only predefined tracers are supported");
-    // A call has no limit on computation cost, but a time.
+}
+
+/// A call has no limit on computation cost, but a time: one that no machine spends this much gas in.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_call_ends_by_time() {
+    let chain = Rpc::instant(Limits { call_timeout: Duration::from_millis(5), ..Limits::default() }).await;
+    let contract = chain.deploy("5b600056").await;
+    let request = json!({ "to": contract, "gas": "0x1dcd6500" });
     let text = chain.refusal("eth_call", json!([request, "latest"])).await;
-    assert_eq!(text, "execution aborted (timeout = 1s)");
+    assert_eq!(text, "execution aborted (timeout = 5ms)");
     assert_eq!(chain.ok("eth_blockNumber", json!([])).await, "0x1", "the node goes on");
 }
 
