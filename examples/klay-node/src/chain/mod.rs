@@ -88,7 +88,8 @@ pub struct ChainOptions {
     pub persist_changed: usize,
     /// Newest blocks kept in memory with their states, if they are not large.
     pub recent_blocks: usize,
-    /// Most transactions in the newest blocks kept in memory (the newest block is always kept).
+    /// Most transactions in the newest blocks kept in memory (the newest block is always kept), and in those kept after
+    /// they were read from the store.
     pub recent_transactions: usize,
     /// Nodes of the account trie in memory from which on those that were not used lately are dropped.
     pub resident_nodes: usize,
@@ -188,12 +189,12 @@ impl Chain {
             // Perhaps in the store already, but not announced.
             return Ok(None);
         }
-        if let Some(block) = self.0.loaded.lock().block(number) {
+        if let Some(block) = self.0.loaded.lock().blocks.get(number) {
             return Ok(Some(block));
         }
         let block = self.0.load_block(number)?;
         if let Some(block) = &block {
-            self.0.loaded.lock().keep_block(Arc::clone(block));
+            self.0.loaded.lock().blocks.keep(number, block.transactions.len(), Arc::clone(block));
         }
         Ok(block)
     }
@@ -272,12 +273,12 @@ impl Chain {
         if number > self.head().number() {
             return Ok(None);
         }
-        if let Some(receipts) = self.0.loaded.lock().receipts(number) {
+        if let Some(receipts) = self.0.loaded.lock().receipts.get(number) {
             return Ok(Some(receipts));
         }
         let receipts = self.0.load_receipts(number)?.map(Arc::new);
         if let Some(receipts) = &receipts {
-            self.0.loaded.lock().keep_receipts(number, Arc::clone(receipts));
+            self.0.loaded.lock().receipts.keep(number, receipts.receipts.len(), Arc::clone(receipts));
         }
         Ok(receipts)
     }

@@ -156,6 +156,7 @@ impl Chain {
         let names = Names::open(Arc::clone(blocks.store()))?;
         let mut recent = Recent::new(&options);
         recent.push(first.clone());
+        let loaded = Loaded::new(&options);
         let chain = Self(Arc::new(Inner {
             config,
             options,
@@ -165,7 +166,7 @@ impl Chain {
             params: RwLock::new(params),
             councils,
             recent: RwLock::new(recent),
-            loaded: Mutex::new(Loaded::default()),
+            loaded: Mutex::new(loaded),
             unwritten: Mutex::new(Unwritten::default()),
             writing: Stopwatch::default(),
             supply: Mutex::new(supply),
