@@ -16,6 +16,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The system's allocator keeps what the store lets go of: a node's memory would grow for as long as it runs.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Klaytn in Rust: a local chain and tools for transactions, keys, accounts and genesis files.
 #[derive(Debug, Parser)]
 #[command(name = "klay", version, propagate_version = true, arg_required_else_help = true)]

@@ -1,6 +1,9 @@
 //! A store on sled 0.34.
 
+mod large;
+
 use super::{Batch, KeyValue, StorageError, Table, Visit};
+use large::LargeWrites;
 use std::{path::Path, thread, time::Duration};
 
 /// A store in a directory, on sled.
@@ -8,7 +11,8 @@ use std::{path::Path, thread, time::Duration};
 /// # On disk
 ///
 /// One sled tree holds all tables, so that a batch over several of them is one sled batch and therefore atomic, also
-/// across a crash. A key is the table's number, one byte, and then the key.
+/// across a crash. A key is the table's number, one byte, and then the key. A value of more than 6 KiB is kept in
+/// pieces, as sled would never let go of its memory otherwise.
 ///
 /// # Durability
 ///
@@ -71,27 +75,40 @@ fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
 
 impl KeyValue for Sled {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.db.get(full_key(table, key))?.map(|value| value.to_vec()))
+        let full = full_key(table, key);
+        match self.db.get(&full)? {
+            Some(value) if value.is_empty() => match large::get(&self.db, table, key)? {
+                Some(value) => Ok(Some(value)),
+                // An empty value, or a large one that was replaced or deleted just now.
+                None => Ok(self.db.get(&full)?.map(|value| value.to_vec())),
+            },
+            value => Ok(value.map(|value| value.to_vec())),
+        }
     }
 
     fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError> {
         for entry in self.db.range(full_key(table, start)..) {
             let (key, value) = entry?;
-            match key.split_first() {
-                Some((found, key)) if *found == table as u8 && visit(key, &value).is_continue() => {}
-                _ => break,
+            let Some((_, key)) = key.split_first().filter(|(found, _)| **found == table as u8) else { break };
+            let large = if value.is_empty() { large::get(&self.db, table, key)? } else { None };
+            if visit(key, large.as_deref().unwrap_or(&value)).is_break() {
+                break;
             }
         }
         Ok(())
     }
 
     fn write(&self, batch: Batch) -> Result<(), StorageError> {
-        let mut writes = sled::Batch::default();
+        let (mut writes, mut large) = (sled::Batch::default(), LargeWrites::new(&self.db));
         for (table, key, value) in batch.writes {
-            let key = full_key(table, &key);
+            large.remove(table, &key, &mut writes)?;
             match value {
-                Some(value) => writes.insert(key, value),
-                None => writes.remove(key),
+                Some(value) if large::is_large(&value) => {
+                    writes.insert(full_key(table, &key), &[]);
+                    large.put(table, key, &value, &mut writes)?;
+                }
+                Some(value) => writes.insert(full_key(table, &key), value),
+                None => writes.remove(full_key(table, &key)),
             }
         }
         Ok(self.db.apply_batch(writes)?)

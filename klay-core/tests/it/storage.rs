@@ -115,6 +115,102 @@ fn big_and_empty_values_come_back() {
     });
 }
 
+/// Bytes that differ from place to place.
+fn bytes(length: usize, seed: u8) -> Vec<u8> {
+    (0..length).map(|n| (n % 251) as u8 ^ seed).collect()
+}
+
+#[test]
+fn values_of_all_sizes_take_each_others_place() {
+    const SIZES: [usize; 8] = [0, 1, 6_143, 6_144, 6_145, 12_288, 12_289, 700_000];
+    on_every_store(|name, store| {
+        for (n, before) in SIZES.into_iter().enumerate() {
+            for after in SIZES {
+                let neighbour = bytes(before, 3);
+                put(store, Table::Bodies, b"key", &bytes(before, 1));
+                put(store, Table::Bodies, b"key2", &neighbour);
+                put(store, Table::Bodies, b"key", &bytes(after, 2));
+                assert_eq!(
+                    store.get(Table::Bodies, b"key").unwrap(),
+                    Some(bytes(after, 2)),
+                    "{name}: {before}, {after}"
+                );
+                let entries = [(b"key".to_vec(), bytes(after, 2)), (b"key2".to_vec(), neighbour)];
+                assert_eq!(all(store, Table::Bodies, &[]), entries, "{name}: {before}, {after}");
+                let mut batch = Batch::default();
+                batch.put(Table::Bodies, b"key", bytes(before, 4));
+                batch.put(Table::Bodies, b"key", bytes(after, 5));
+                if n % 2 == 1 {
+                    batch.delete(Table::Bodies, b"key");
+                }
+                store.write(batch).unwrap();
+                let kept = (n % 2 == 0).then(|| bytes(after, 5));
+                assert_eq!(store.get(Table::Bodies, b"key").unwrap(), kept, "{name}: {before}, {after}");
+                put(store, Table::Bodies, b"key", &[]);
+                assert_eq!(store.get(Table::Bodies, b"key").unwrap(), Some(vec![]), "{name}: {before}, {after}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_large_value_that_is_written_again_is_read_as_one_or_the_other() {
+    on_every_store(|name, store| {
+        put(store, Table::Bodies, b"key", &[0; 60_000]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=200u8 {
+                    put(store, Table::Bodies, b"key", &vec![round; 20_000 + usize::from(round) * 200]);
+                }
+            });
+            loop {
+                let value = store.get(Table::Bodies, b"key").unwrap().unwrap();
+                assert!(value.iter().all(|byte| *byte == value[0]), "{name}: mixed");
+                if value[0] == 200 {
+                    break;
+                }
+                assert_eq!(value.len(), if value[0] == 0 { 60_000 } else { 20_000 + usize::from(value[0]) * 200 });
+            }
+        });
+    });
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn nothing_is_left_of_large_values_in_sled() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let store = klay_core::storage::Sled::open(directory.path()).unwrap();
+        for length in [700_000, 30_000, 10, 500_000] {
+            put(&store, Table::Bodies, b"key", &bytes(length, 0));
+        }
+        let mut batch = Batch::default();
+        batch.delete(Table::Bodies, b"key");
+        batch.put(Table::Code, b"twice", bytes(70_000, 1));
+        batch.put(Table::Code, b"twice", bytes(5, 1));
+        store.write(batch).unwrap();
+        store.sync().unwrap();
+    }
+    let left = sled::open(directory.path()).unwrap().iter().map(|entry| entry.unwrap().0.to_vec()).collect::<Vec<_>>();
+    assert_eq!(left, [[&[Table::Code as u8][..], b"twice"].concat()]);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn a_piece_that_is_gone_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    put(&klay_core::storage::Sled::open(directory.path()).unwrap(), Table::Bodies, b"key", &[7; 30_000]);
+    {
+        let db = sled::open(directory.path()).unwrap();
+        let piece = db.range([0xfe_u8]..[0xff_u8]).nth(2).unwrap().unwrap().0;
+        db.remove(piece).unwrap();
+    }
+    let store = klay_core::storage::Sled::open(directory.path()).unwrap();
+    let error = store.get(Table::Bodies, b"key").unwrap_err();
+    assert!(matches!(error, klay_core::storage::StorageError::Damaged(_)), "{error}");
+    assert_eq!(error.to_string(), "store is damaged: a piece of a large value is missing in table Bodies");
+}
+
 #[test]
 fn a_batch_is_seen_as_a_whole_or_not_at_all() {
     on_every_store(|name, store| {
