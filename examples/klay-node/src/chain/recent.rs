@@ -66,7 +66,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn new(options: &ChainOptions) -> Self {
+    pub(super) const fn new(options: &ChainOptions) -> Self {
         let max_transactions = options.recent_transactions;
         Self { blocks: Lately::new(max_transactions), receipts: Lately::new(max_transactions) }
     }
