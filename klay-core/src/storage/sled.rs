@@ -90,8 +90,14 @@ impl KeyValue for Sled {
         for entry in self.db.range(full_key(table, start)..) {
             let (key, value) = entry?;
             let Some((_, key)) = key.split_first().filter(|(found, _)| **found == table as u8) else { break };
-            let large = if value.is_empty() { large::get(&self.db, table, key)? } else { None };
-            if visit(key, large.as_deref().unwrap_or(&value)).is_break() {
+            let going_on = if value.is_empty() {
+                // Large, or empty; or deleted since.
+                let Some(value) = self.get(table, key)? else { continue };
+                visit(key, &value)
+            } else {
+                visit(key, &value)
+            };
+            if going_on.is_break() {
                 break;
             }
         }
