@@ -76,8 +76,21 @@ impl Network {
         }
         tracing::debug!(%peer, missing = missing.len(), of = hashes.len(), "asking for transactions of a block");
         let mut fetched: B256Map<SharedTx> = B256Map::default();
+        let mut room = MAX_SPOKEN;
         for part in missing.chunks(MAX_HASHES) {
-            fetched.extend(self.fetch_transactions(peer, part).await?);
+            let mut left = part.to_vec();
+            while !left.is_empty() {
+                let (came, is_full) = self.fetch_transactions(peer, &left).await?;
+                let before = left.len();
+                for (hash, tx) in came {
+                    room = room.checked_sub(tx.encoded().len())?;
+                    fetched.insert(hash, tx);
+                }
+                left.retain(|hash| !fetched.contains_key(hash));
+                if !is_full || left.len() == before {
+                    break;
+                }
+            }
         }
         let transactions: Option<Vec<SharedTx>> =
             hashes.iter().zip(found).map(|(hash, tx)| tx.or_else(|| fetched.get(hash).cloned())).collect();
@@ -87,7 +100,8 @@ impl Network {
         transactions.filter(|all| fits(all))
     }
 
-    async fn fetch_transactions(&self, peer: PeerId, hashes: &[B256]) -> Option<Vec<(B256, SharedTx)>> {
+    /// Those of them that the peer has, and whether there may be more where the answer ended.
+    async fn fetch_transactions(&self, peer: PeerId, hashes: &[B256]) -> Option<(Vec<(B256, SharedTx)>, bool)> {
         let answer = self.ask(peer, &Request::Transactions(hashes.to_vec()), hashes.len()).await.ok()?;
         let decoded: Result<Vec<_>, _> = answer.0.iter().map(|raw| HashedTx::decode(raw)).collect();
         let Ok(decoded) = decoded else {
@@ -97,7 +111,7 @@ impl Network {
         match self.0.pool.for_block(decoded).await {
             Ok(found) => {
                 self.remember(found.iter().map(|tx| tx.hash()));
-                Some(found.into_iter().map(|tx| (tx.hash(), tx)).collect())
+                Some((found.into_iter().map(|tx| (tx.hash(), tx)).collect(), answer.is_full()))
             }
             Err(error) => {
                 tracing::debug!(%peer, %error, "transaction of a block");

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::map::B256Set;
 use futures::io::AsyncWriteExt;
 use klay_core::{B256, Bytes, DecodeError, block::body, crypto::RecoverError, tx::HashedTx};
 use libp2p::{PeerId, Stream};
@@ -16,16 +17,20 @@ use super::{
     frames::{self, FrameError},
     peers::Session,
     score::Allowance,
-    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_REQUEST, Request, SOFT_ANSWER},
+    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_HEADERS_ANSWER, MAX_REQUEST, Request, SOFT_ANSWER},
 };
 use crate::{Fee, SharedTx, chain::ChainError};
 
-/// How long an answer may take.
+/// How long an answer may take to begin.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Bytes a second that a connection carries at least.
+const SLOWEST: u64 = 128 << 10;
 /// How long a request may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 /// Questions of one peer that are answered at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
+/// Questions of one peer that wait for it.
+const WAITING: usize = 32;
 /// Questions of one peer a second, and at once.
 const RATE: (f64, f64) = (200.0, 400.0);
 
@@ -33,6 +38,7 @@ const RATE: (f64, f64) = (200.0, 400.0);
 #[derive(Debug, Clone)]
 pub(super) struct Served {
     permits: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     allowance: Arc<Mutex<Allowance>>,
     start: Instant,
 }
@@ -41,10 +47,16 @@ impl Served {
     fn new() -> Self {
         Self {
             permits: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
             allowance: Arc::new(Mutex::new(Allowance::new(RATE.0, RATE.1))),
             start: Instant::now(),
         }
     }
+}
+
+/// How long so many bytes may be on their way.
+const fn time_for(bytes: usize) -> Duration {
+    Duration::from_secs(PATIENCE.as_secs() + bytes as u64 / SLOWEST)
 }
 
 /// Why there is no answer.
@@ -64,13 +76,22 @@ pub(super) enum AskError {
 impl Network {
     /// Asks a peer; at most `limit` items are accepted.
     pub(super) async fn ask(&self, peer: PeerId, request: &Request, limit: usize) -> Result<Answer, AskError> {
-        let ask = async {
-            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
-            frames::write(&mut stream, &request.encode()).await.map_err(FrameError::from)?;
-            let bytes = frames::read(&mut stream, MAX_ANSWER).await?;
-            Ok(Answer::decode(&bytes, limit)?)
+        let longest = match request {
+            Request::Headers { .. } => MAX_HEADERS_ANSWER,
+            Request::Bodies { .. } | Request::Transactions(_) => MAX_ANSWER,
         };
-        let answer = timeout(PATIENCE, ask).await.unwrap_or(Err(AskError::Silence));
+        let begin = async {
+            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
+            frames::write(&mut stream, request.encode()).await.map_err(FrameError::from)?;
+            let len = frames::announced(&mut stream, longest).await?;
+            Ok((stream, len))
+        };
+        let ask = async {
+            let (mut stream, len) = timeout(PATIENCE, begin).await.unwrap_or(Err(AskError::Silence))?;
+            let content = timeout(time_for(len), frames::content(&mut stream, len)).await;
+            Ok(Answer::decode(&content.map_err(|_| AskError::Silence)??, limit)?)
+        };
+        let answer = ask.await;
         match &answer {
             Ok(_) | Err(AskError::Stream(_) | AskError::Frame(FrameError::Io(_))) => {}
             Err(AskError::Silence) => self.blame(&peer, Misdeed::Silence),
@@ -85,12 +106,14 @@ impl Network {
     pub(super) fn serve(self, session: &Arc<Session>, stream: Stream) {
         let served = self.0.fetching.lock().entry(session.id).or_insert_with(Served::new).clone();
         let is_allowed = served.allowance.lock().take(served.start.elapsed().as_secs_f64());
-        if !is_allowed {
+        let place = Arc::clone(&served.places).try_acquire_owned().ok().filter(|_| is_allowed);
+        let Some(place) = place else {
             self.0.metrics.dropped.add(1);
             return self.blame(&session.id, Misdeed::Flood);
-        }
+        };
         let (session, closed) = (Arc::clone(session), session.closed.clone());
         tokio::spawn(async move {
+            let _place = place;
             // Whoever asks more at once waits for his own answers.
             let Ok(_permit) = served.permits.acquire().await else { return };
             tokio::select! {
@@ -122,19 +145,20 @@ impl Network {
         let network = self.clone();
         let found = tokio::task::spawn_blocking(move || network.find(&request)).await;
         let answer = match found {
-            Ok(Ok(items)) => Answer(items),
+            Ok(Ok(items)) => Answer(items).encode(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "cannot answer a peer");
                 return;
             }
             Err(_) => return,
         };
+        let time = time_for(answer.len());
         let write = async {
-            frames::write(&mut stream, &answer.encode()).await?;
+            frames::write(&mut stream, answer).await?;
             stream.close().await
         };
         // Whoever does not read gets no more.
-        let _gone = timeout(PATIENCE, write).await;
+        let _gone = timeout(time, write).await;
     }
 
     fn find(&self, request: &Request) -> Result<Vec<Bytes>, ChainError> {
@@ -162,12 +186,18 @@ impl Network {
                 Ok(body::encode_body(&transactions).into())
             })?,
             Request::Transactions(hashes) => {
+                let mut given = B256Set::default();
                 for (hash, waiting) in hashes.iter().zip(self.0.pool.get_all(hashes)) {
+                    if size >= SOFT_ANSWER {
+                        break;
+                    }
                     let found = match waiting {
+                        _ if !given.insert(*hash) => None,
                         Some(tx) => Some(tx),
                         None => self.in_chain(*hash)?,
                     };
                     if let Some(tx) = found {
+                        size += tx.encoded().len();
                         items.push(Bytes::copy_from_slice(tx.encoded()));
                     }
                 }

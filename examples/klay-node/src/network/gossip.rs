@@ -3,9 +3,9 @@
 //! A transaction that was submitted here goes as a whole to two peers; everybody else hears its hash and asks for it if
 //! it is new to him. Of a transaction that came from a peer only the hash is passed on.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use alloy_primitives::map::B256Map;
+use alloy_primitives::map::{B256Map, B256Set};
 use futures::{AsyncRead, StreamExt, io::AsyncWriteExt};
 use klay_consensus::types::Class;
 use klay_core::{B256, Bytes, block::Header, crypto::keccak256};
@@ -33,8 +33,10 @@ const BODIES: usize = 2;
 const FRAME: usize = 256 << 10;
 /// How often waiting transactions are announced again.
 const REMIND: Duration = Duration::from_secs(4);
-/// How long a greeting may take.
+/// How long a greeting may take, once its stream is there.
 const GREETING: Duration = Duration::from_secs(5);
+/// How long a connection may stand without a greeting.
+const STRANGER: Duration = Duration::from_secs(15);
 /// Peers that get a new block; the others hear of it.
 const BLOCK_PEERS: usize = 8;
 /// Frames of gossip a second, and at once.
@@ -94,6 +96,19 @@ impl Network {
             () = closed.cancelled() => {}
             () = self.0.closed.cancelled() => {}
             () = write => {}
+        }
+    }
+
+    /// Whoever does not say who he is takes no place.
+    pub(super) async fn expect_greeting(self, session: Arc<Session>) {
+        let is_due = tokio::select! {
+            () = session.closed.cancelled() => false,
+            () = self.0.closed.cancelled() => false,
+            () = sleep(STRANGER) => true,
+        };
+        if is_due && session.role().is_none() {
+            tracing::debug!(peer = %session.id, "no greeting");
+            self.drop_peer(session.id);
         }
     }
 
@@ -218,9 +233,18 @@ impl Network {
         if wanted.is_empty() {
             return;
         }
-        let answer = self.ask(session.id, &Request::Transactions(wanted.clone()), wanted.len()).await;
-        if let Ok(answer) = answer {
+        let mut left = wanted.clone();
+        while !left.is_empty()
+            && let Ok(answer) = self.ask(session.id, &Request::Transactions(left.clone()), left.len()).await
+        {
+            let came: B256Set = answer.0.iter().map(|raw| hash_of(raw)).collect();
+            // The others may have had no room in the answer.
+            let (is_full, before) = (answer.is_full(), left.len());
+            left.retain(|hash| !came.contains(hash));
             self.take_transactions(session, answer.0).await;
+            if !is_full || left.len() == before {
+                break;
+            }
         }
         let mut asked = self.0.asked.lock();
         for hash in &wanted {
@@ -384,7 +408,7 @@ impl Network {
         for session in self.0.peers.greeted() {
             // Validators decide blocks themselves; whoever is far behind catches up by asking.
             let is_validator = self.0.role == Role::Consensus && session.role() == Some(Role::Consensus);
-            if is_validator || session.head() + 1 != block.number() || left == 0 {
+            if is_validator || session.head().saturating_add(1) != block.number() || left == 0 {
                 self.push(&session, Class::Vote, head.clone());
                 continue;
             }
@@ -397,13 +421,6 @@ impl Network {
             self.push(&session, Class::Proposal, frame.clone());
         }
     }
-
-    /// Peers by how often they are useful to ask: everybody at or above `number`.
-    pub(super) fn sources(&self, number: u64) -> Vec<PeerId> {
-        let sources: BTreeMap<PeerId, u64> =
-            self.0.peers.greeted().iter().map(|session| (session.id, session.head())).collect();
-        sources.into_iter().filter(|(_, head)| *head >= number).map(|(id, _)| id).collect()
-    }
 }
 
 /// The hash of a transaction in the node's wire form, without decoding it. With a sidecar it is another one, which does
@@ -415,10 +432,10 @@ fn hash_of(raw: &[u8]) -> B256 {
     }
 }
 
-/// A frame that was read; `None` at the end of the stream.
-pub(super) fn frame(read: Result<Vec<u8>, FrameError>) -> Result<Option<Vec<u8>>, Misdeed> {
+/// A frame, or a part of it, that was read; `None` at the end of the stream.
+pub(super) fn frame<T>(read: Result<T, FrameError>) -> Result<Option<T>, Misdeed> {
     match read {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(read) => Ok(Some(read)),
         Err(FrameError::Io(_)) => Ok(None),
         Err(FrameError::TooLong { .. }) => Err(Misdeed::Garbage),
     }

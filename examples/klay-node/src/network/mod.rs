@@ -33,7 +33,7 @@ mod transport;
 pub mod wire;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -46,7 +46,10 @@ use klay_consensus::types::Class;
 use klay_core::{Address, B256, Bytes, block::Header};
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -137,7 +140,8 @@ pub struct NetworkConfig {
     pub peers: Vec<PeerAddress>,
     /// Whether it looks for peers on the local network.
     pub mdns: bool,
-    /// Connections at most; those to [`Self::peers`] do not count.
+    /// Connections of others at most, and of those that are found on the local network; those to [`Self::peers`] do not
+    /// count.
     pub max_peers: u32,
 }
 
@@ -335,8 +339,12 @@ impl Network {
         let connections = Connections {
             swarm,
             network: network.clone(),
+            max_peers: usize::try_from(config.max_peers).unwrap_or(usize::MAX),
             commands: orders,
             peers: config.peers,
+            lookups: JoinSet::new(),
+            looked_up: BTreeSet::new(),
+            places: HashMap::new(),
             met: HashMap::new(),
             found: BTreeMap::new(),
         };
@@ -384,9 +392,10 @@ impl Network {
         self.0.commands.try_send(Command::Forget(peer)).is_ok()
     }
 
-    /// The highest block that a peer has spoken of.
+    /// The highest block that a peer has spoken of. Whoever spoke of blocks and did not send them is not listened to for
+    /// a while.
     pub fn best_known(&self) -> u64 {
-        self.0.peers.best().map_or(0, |session| session.head())
+        self.0.peers.best().unwrap_or(0)
     }
 
     /// Misdeeds of peers so far, by kind.
@@ -435,6 +444,7 @@ impl Network {
         let (session, is_new) = self.0.peers.open(id, swarm::address_of(&id)?);
         if is_new {
             tokio::spawn(self.clone().write_gossip(Arc::clone(&session)));
+            tokio::spawn(self.clone().expect_greeting(Arc::clone(&session)));
         }
         Some(session)
     }

@@ -44,6 +44,7 @@ pub(super) struct Session {
     pub(super) status: Mutex<Option<Status>>,
     /// Height of its newest block, as far as it has said.
     pub(super) head: AtomicU64,
+    word: Mutex<Word>,
     pub(super) gossip: Outbox,
     pub(super) spoken: Outbox,
     /// Whether consensus messages can be sent.
@@ -66,6 +67,7 @@ impl Session {
             address,
             status: Mutex::default(),
             head: AtomicU64::new(0),
+            word: Mutex::default(),
             gossip: Outbox::new(GOSSIP.0, GOSSIP.1),
             spoken: Outbox::new(SPOKEN, 0),
             speaks: AtomicBool::new(false),
@@ -95,6 +97,47 @@ impl Session {
 
     pub(super) fn head(&self) -> u64 {
         self.head.load(Ordering::Relaxed)
+    }
+
+    /// It has sent blocks that it spoke of.
+    pub(super) fn kept_its_word(&self) {
+        *self.word.lock() = Word::default();
+    }
+
+    /// It spoke of blocks and did not send them.
+    pub(super) fn broke_its_word(&self) {
+        let now = self.now();
+        self.word.lock().broken(now);
+    }
+
+    /// Whether nobody should go by the height that it speaks of.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.word.lock().doubted_until > self.now()
+    }
+}
+
+/// What the word of a peer is worth: a height costs nothing to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Word {
+    /// How often it was broken since it was kept.
+    broken: u32,
+    /// In seconds of the session.
+    doubted_until: f64,
+}
+
+impl Word {
+    /// Seconds of doubt the first time; twice as many each further time.
+    const DOUBT: f64 = 10.0;
+    /// The longest doubt is 2^8 times the first one, some 43 minutes.
+    const LONGEST: u32 = 8;
+
+    fn broken(&mut self, now: f64) {
+        if now < self.doubted_until {
+            // Asked before that was known.
+            return;
+        }
+        self.doubted_until = now + Self::DOUBT * f64::from(1_u32 << self.broken.min(Self::LONGEST));
+        self.broken = self.broken.saturating_add(1);
     }
 }
 
@@ -170,9 +213,9 @@ impl Peers {
         self.sessions.lock().values().find(|s| s.address == address && s.role() == Some(Role::Consensus)).cloned()
     }
 
-    /// The one with the highest block.
-    pub(super) fn best(&self) -> Option<Arc<Session>> {
-        self.greeted().into_iter().max_by_key(|session| session.head())
+    /// The highest block that somebody speaks of whose word is good.
+    pub(super) fn best(&self) -> Option<u64> {
+        self.greeted().iter().filter(|session| !session.is_doubted()).map(|session| session.head()).max()
     }
 
     /// Counts a misdeed; whether the peer is to be cut off now.
@@ -200,5 +243,25 @@ impl Peers {
     pub(super) fn banned(&self) -> usize {
         let now = self.now();
         self.records.lock().values().filter(|record| record.banned_until > now).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Word;
+
+    #[test]
+    fn doubt_grows_with_every_broken_word() {
+        let mut word = Word::default();
+        let mut doubts = Vec::new();
+        for _ in 0..12 {
+            let now = word.doubted_until;
+            word.broken(now);
+            // Once for all that it was asked for at the same time.
+            word.broken(now + 1.0);
+            doubts.push(word.doubted_until - now);
+        }
+        assert_eq!(doubts[..4], [10.0, 20.0, 40.0, 80.0]);
+        assert_eq!(doubts[8..], [2_560.0; 4]);
     }
 }

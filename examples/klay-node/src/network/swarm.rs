@@ -1,7 +1,7 @@
 //! Connections: listening, dialling static peers again and again, discovery on a local network, limits.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     net::SocketAddr,
     str::FromStr,
@@ -18,7 +18,7 @@ use libp2p::{
     swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle, dial_opts::DialOpts},
     tcp, yamux,
 };
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::{sync::mpsc, task::JoinSet, time::MissedTickBehavior};
 
 use super::{Network, NetworkConfig, NetworkError, Role, score::Misdeed};
 
@@ -92,11 +92,13 @@ impl std::fmt::Display for PeerAddress {
 }
 
 impl PeerAddress {
-    async fn resolve(&self) -> io::Result<Vec<Multiaddr>> {
-        match &self.place {
+    /// Where that is now, with what was asked for. A name server may take its time.
+    async fn resolve(self) -> (Self, io::Result<Vec<Multiaddr>>) {
+        let places = match &self.place {
             Place::Multi(address) => Ok(vec![address.clone()]),
-            Place::Host(host) => Ok(tokio::net::lookup_host(host).await?.map(multiaddr).collect()),
-        }
+            Place::Host(host) => tokio::net::lookup_host(host).await.map(|found| found.map(multiaddr).collect()),
+        };
+        (self, places)
     }
 }
 
@@ -150,7 +152,7 @@ pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkE
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(64))
         .with_max_pending_outgoing(Some(64))
-        .with_max_established(Some(config.max_peers))
+        .with_max_established_incoming(Some(config.max_peers))
         .with_max_established_per_peer(Some(2));
     let mut limits = connection_limits::Behaviour::new(limits);
     for id in config.peers.iter().filter_map(|peer| peer.id) {
@@ -192,8 +194,15 @@ impl Behaviour {
 pub(super) struct Connections {
     pub(super) swarm: Swarm<Behaviour>,
     pub(super) network: Network,
+    /// Connections beside the static ones at most.
+    pub(super) max_peers: usize,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) peers: Vec<PeerAddress>,
+    /// Static peers that are being looked up.
+    pub(super) lookups: JoinSet<(PeerAddress, io::Result<Vec<Multiaddr>>)>,
+    pub(super) looked_up: BTreeSet<String>,
+    /// Where they were last.
+    pub(super) places: HashMap<String, Vec<Multiaddr>>,
     /// Whom a static peer without a name turned out to be.
     pub(super) met: HashMap<Multiaddr, PeerId>,
     /// Who is on the local network, where, and since when that is known.
@@ -210,14 +219,19 @@ impl Connections {
             tokio::select! {
                 () = closed.cancelled() => return,
                 event = self.swarm.select_next_some() => self.handle(event),
-                _ = redial.tick() => self.redial(start.elapsed()).await,
+                _ = redial.tick() => self.redial(start.elapsed()),
+                Some(found) = self.lookups.join_next() => {
+                    if let Ok((peer, places)) = found {
+                        self.found_static(&peer, places);
+                    }
+                }
                 command = self.commands.recv() => match command {
                     Some(Command::Disconnect(peer)) => {
                         // Fails only if it is gone already.
                         let _gone = self.swarm.disconnect_peer_id(peer);
                     }
                     Some(Command::Keep(peer)) => self.keep(peer),
-                    Some(Command::Forget(peer)) => self.forget(&peer).await,
+                    Some(Command::Forget(peer)) => self.forget(&peer),
                     None => return,
                 },
             }
@@ -235,16 +249,11 @@ impl Connections {
     }
 
     /// By its name, if it has one: its other addresses are forgotten as well.
-    async fn forget(&mut self, peer: &PeerAddress) {
+    fn forget(&mut self, peer: &PeerAddress) {
         self.peers.retain(|kept| kept != peer && (kept.id.is_none() || kept.id != peer.id));
-        let id = match peer.id {
-            Some(id) => Some(id),
-            None => {
-                let addresses = peer.resolve().await.unwrap_or_default();
-                addresses.iter().find_map(|address| self.met.get(address).copied())
-            }
-        };
-        if let Some(id) = id {
+        let places = self.places.remove(&peer.text).unwrap_or_default();
+        let met = || places.iter().find_map(|address| self.met.get(address).copied());
+        if let Some(id) = peer.id.or_else(met) {
             self.swarm.behaviour_mut().limits.remove_peer_id(&id);
             let _gone = self.swarm.disconnect_peer_id(id);
         }
@@ -302,8 +311,8 @@ impl Connections {
         }
     }
 
-    async fn redial(&mut self, up: Duration) {
-        for peer in self.peers.clone() {
+    fn redial(&mut self, up: Duration) {
+        for peer in &self.peers {
             if let Some(id) = peer.id {
                 let is_mutual = self.network.role() == Role::Consensus;
                 let waits = is_mutual && id < *self.swarm.local_peer_id() && up < COURTESY;
@@ -311,12 +320,12 @@ impl Connections {
                     continue;
                 }
             }
-            let Ok(addresses) = peer.resolve().await else { continue };
-            let is_met = |address| self.met.get(address).is_some_and(|id| self.network.is_connected(id));
-            if peer.id.is_none() && addresses.iter().any(is_met) {
-                continue;
+            if self.looked_up.insert(peer.text.clone()) {
+                self.lookups.spawn(peer.clone().resolve());
             }
-            self.dial(peer.id, addresses);
+        }
+        if self.network.0.peers.len() >= self.max_peers {
+            return;
         }
         // Of two that find each other the one with the lower id dials, unless the other one waits in vain.
         let me = *self.swarm.local_peer_id();
@@ -328,6 +337,21 @@ impl Connections {
         for (id, addresses) in due {
             self.dial(Some(id), addresses);
         }
+    }
+
+    /// It is known where a static peer is: connects to it, unless that stands.
+    fn found_static(&mut self, peer: &PeerAddress, places: io::Result<Vec<Multiaddr>>) {
+        self.looked_up.remove(&peer.text);
+        let Ok(places) = places else { return };
+        if !self.peers.contains(peer) {
+            return;
+        }
+        self.places.insert(peer.text.clone(), places.clone());
+        let is_met = |address| self.met.get(address).is_some_and(|id| self.network.is_connected(id));
+        if peer.id.is_none() && places.iter().any(is_met) {
+            return;
+        }
+        self.dial(peer.id, places);
     }
 
     fn dial(&mut self, id: Option<PeerId>, addresses: Vec<Multiaddr>) {

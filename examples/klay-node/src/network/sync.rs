@@ -2,11 +2,14 @@
 
 use std::{
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, TryFutureExt, stream};
+use futures::{StreamExt, stream};
 use klay_core::{
     Bytes, DecodeError,
     block::{Header, body},
@@ -17,25 +20,60 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Misdeed, Network, Received, Refused,
+    peers::Session,
     wire::{MAX_BODIES, Request},
 };
 use crate::Fee;
 
-/// Blocks asked for at once.
+/// Most blocks that are asked for at once.
 const RANGE: u64 = 64;
-/// Ranges under way at the same time.
+/// Bytes of headers or bodies of one range; what is longer waits for the next pass.
+const RANGE_BYTES: usize = 8 << 20;
+/// Most ranges that are under way at the same time.
 const PARALLEL: usize = 6;
 /// Blocks of one pass; then the peers are asked again how far they are.
 const PASS: u64 = 4_096;
 /// How long a single missing block may still come by itself.
 const GRACE: Duration = Duration::from_millis(600);
-/// Attempts at a range before the pass is given up.
+/// How long nothing is asked after a pass without blocks.
+const REST: Duration = Duration::from_millis(500);
+/// Peers that are asked for a range before the pass is given up.
 const ATTEMPTS: usize = 6;
 
 /// Blocks as they came, with the peer that sent them.
 struct Part {
-    peer: PeerId,
+    source: Arc<Session>,
     blocks: Vec<Received>,
+    /// Of their bodies.
+    bytes: usize,
+    /// Whether it is all that was asked for.
+    is_whole: bool,
+}
+
+/// How much is asked for: less of large blocks, and less at once of peers that are slow.
+struct Pace {
+    blocks: u64,
+    ranges: usize,
+}
+
+impl Pace {
+    const fn new() -> Self {
+        Self { blocks: RANGE, ranges: PARALLEL }
+    }
+
+    /// So many blocks had so many bytes: the next ranges take half of what a range may.
+    fn saw(&mut self, blocks: usize, bytes: usize) {
+        let each = bytes.checked_div(blocks).unwrap_or(0).max(1);
+        self.blocks = u64::try_from(RANGE_BYTES / 2 / each).unwrap_or(RANGE).clamp(1, RANGE);
+    }
+
+    fn went_well(&mut self) {
+        self.ranges = PARALLEL.min(self.ranges + 1);
+    }
+
+    fn failed(&mut self) {
+        self.ranges = (self.ranges / 2).max(1);
+    }
 }
 
 impl Network {
@@ -44,6 +82,7 @@ impl Network {
         let closed = self.closed();
         let follow = async {
             let mut behind_since: Option<(u64, Instant)> = None;
+            let mut pace = Pace::new();
             loop {
                 // Woken by news; otherwise from time to time.
                 let _woken = timeout(Duration::from_millis(250), self.0.behind.notified()).await;
@@ -60,7 +99,7 @@ impl Network {
                 if best == head + 1 && since.elapsed() < GRACE {
                     continue;
                 }
-                self.pass(head + 1..best.min(head + PASS) + 1).await;
+                self.pass(head + 1..best.min(head + PASS) + 1, &mut pace).await;
                 behind_since = None;
             }
         };
@@ -70,57 +109,82 @@ impl Network {
         }
     }
 
-    async fn pass(&self, missing: Range<u64>) {
+    /// Takes over what peers have of these blocks, until one of them is not to be had.
+    async fn pass(&self, missing: Range<u64>, pace: &mut Pace) {
         let (from, to) = (missing.start, missing.end);
         tracing::info!(from, to = to - 1, "catching up");
+        let (blocks, ranges) = (pace.blocks, pace.ranges);
         let turn = AtomicUsize::new(0);
-        let starts = (from..to).step_by(usize::try_from(RANGE).unwrap_or(usize::MAX));
+        let starts = (from..to).step_by(usize::try_from(blocks).unwrap_or(usize::MAX));
         let mut parts =
-            stream::iter(starts).map(|start| self.range(start..to.min(start + RANGE), &turn)).buffered(PARALLEL);
+            stream::iter(starts).map(|start| self.range(start..to.min(start + blocks), &turn)).buffered(ranges);
         while let Some(part) = parts.next().await {
-            let Some(Part { peer, blocks }) = part else {
-                sleep(Duration::from_millis(500)).await;
-                return;
+            let Some(Part { source, blocks, bytes, is_whole }) = part else {
+                pace.failed();
+                return sleep(REST).await;
             };
+            pace.saw(blocks.len(), bytes);
             match self.0.importer.import(blocks).await {
-                Ok(()) => {}
+                Ok(()) => source.kept_its_word(),
                 Err(Refused::Invalid { number, reason }) => {
-                    tracing::warn!(%peer, number, reason, "invalid block");
-                    return self.blame(&peer, Misdeed::InvalidBlock);
+                    tracing::warn!(peer = %source.id, number, reason, "invalid block");
+                    return self.blame(&source.id, Misdeed::InvalidBlock);
                 }
                 Err(Refused::NotNow { number, reason }) => {
                     tracing::debug!(number, reason, "catching up is put off");
-                    sleep(Duration::from_millis(200)).await;
-                    return;
+                    return sleep(Duration::from_millis(200)).await;
                 }
             }
+            if !is_whole {
+                // What was asked of the others does not follow.
+                self.0.behind.notify_one();
+                return;
+            }
         }
+        pace.went_well();
     }
 
-    /// All blocks of a range, from one peer after the other until one has them.
+    /// The blocks of a range, or the first ones of it, from one peer after the other until one has them.
     async fn range(&self, numbers: Range<u64>, turn: &AtomicUsize) -> Option<Part> {
-        for _ in 0..ATTEMPTS {
-            let sources = self.sources(numbers.end - 1);
-            let at = turn.fetch_add(1, Ordering::Relaxed);
-            let peer = sources.get(at % sources.len().max(1)).copied()?;
-            match self.blocks_of(peer, numbers.clone()).await {
-                Some(blocks) => return Some(Part { peer, blocks }),
-                None => sleep(Duration::from_millis(100)).await,
+        let mut asked = Vec::new();
+        while asked.len() < ATTEMPTS {
+            let source = self.source(&numbers, turn, &asked)?;
+            asked.push(source.id);
+            match self.blocks_of(&source, numbers.clone()).await {
+                Some(part) => return Some(part),
+                None => source.broke_its_word(),
             }
         }
         None
     }
 
-    async fn blocks_of(&self, peer: PeerId, numbers: Range<u64>) -> Option<Vec<Received>> {
-        let headers = self.items(peer, numbers.clone(), |from, count| Request::Headers { from, count });
-        let bodies = self.items(peer, numbers.clone(), |from, count| Request::Bodies { from, count });
-        let (headers, bodies) = futures::try_join!(headers.map_err(|()| ()), bodies).ok()?;
+    /// Whom to ask next. A peer's height is only its word, so those come last that have broken it, and before strangers
+    /// those who decide about blocks; among equals, those that have all of the range, in turn.
+    fn source(&self, numbers: &Range<u64>, turn: &AtomicUsize, asked: &[PeerId]) -> Option<Arc<Session>> {
+        let rank = |session: &Session| {
+            let is_stranger = !self.0.importer.is_validator(session.address);
+            (session.is_doubted(), is_stranger, session.head() < numbers.end - 1)
+        };
+        let greeted = self.0.peers.greeted().into_iter();
+        let has_some = greeted.filter(|session| session.head() >= numbers.start && !asked.contains(&session.id));
+        let ranked: Vec<_> = has_some.map(|session| (rank(&session), session)).collect();
+        let best = ranked.iter().map(|(rank, _)| *rank).min()?;
+        let equals: Vec<_> = ranked.into_iter().filter(|(rank, _)| *rank == best).map(|(_, session)| session).collect();
+        equals.get(turn.fetch_add(1, Ordering::Relaxed) % equals.len()).cloned()
+    }
+
+    async fn blocks_of(&self, source: &Arc<Session>, numbers: Range<u64>) -> Option<Part> {
+        let peer = source.id;
+        let known = numbers.start..source.head().saturating_add(1).min(numbers.end);
+        let headers = self.items(peer, known.clone(), |from, count| Request::Headers { from, count });
+        let bodies = self.items(peer, known.clone(), |from, count| Request::Bodies { from, count });
+        let (headers, bodies) = futures::try_join!(headers, bodies).ok()?;
         let blame = |error: &DecodeError| {
             tracing::debug!(%peer, %error, "blocks do not decode");
             self.blame(&peer, Misdeed::BadAnswer);
         };
-        let mut blocks = Vec::with_capacity(headers.len());
-        for ((header, body), number) in headers.iter().zip(&bodies).zip(numbers) {
+        let mut blocks = Vec::with_capacity(headers.len().min(bodies.len()));
+        for ((header, body), number) in headers.iter().zip(&bodies).zip(known) {
             let decoded = Header::decode_all(header)
                 .and_then(|header| Ok((header, body::decode_body_with(body, HashedTx::<Fee>::decode_item)?)));
             let (header, transactions) = decoded.inspect_err(blame).ok()?;
@@ -130,19 +194,22 @@ impl Network {
             }
             blocks.push((header, transactions));
         }
-        self.known_or_recovered(peer, blocks).await
+        let bytes = bodies.iter().take(blocks.len()).map(|item| item.len()).sum();
+        let is_whole = blocks.len() as u64 == numbers.end - numbers.start;
+        let blocks = self.known_or_recovered(peer, blocks).await?;
+        Some(Part { source: Arc::clone(source), blocks, bytes, is_whole })
     }
 
-    /// Items of a range; a peer may send fewer at once than it was asked for.
+    /// Items of a range, at least one; a peer may send fewer at once than it was asked for.
     async fn items(
         &self,
         peer: PeerId,
         numbers: Range<u64>,
         request: impl Fn(u64, u64) -> Request,
     ) -> Result<Vec<Bytes>, ()> {
-        let mut items = Vec::new();
+        let (mut items, mut bytes) = (Vec::new(), 0);
         let mut from = numbers.start;
-        while from < numbers.end {
+        while from < numbers.end && bytes < RANGE_BYTES {
             let count = (numbers.end - from).min(MAX_BODIES);
             let answer = self.ask(peer, &request(from, count), usize::try_from(count).unwrap_or(0)).await;
             let answer = answer.map_err(|error| tracing::debug!(%peer, %error, "no blocks"))?;
@@ -152,6 +219,7 @@ impl Network {
                 return Err(());
             }
             from += answer.0.len() as u64;
+            bytes += answer.0.iter().map(|item| item.len()).sum::<usize>();
             items.extend(answer.0);
         }
         Ok(items)

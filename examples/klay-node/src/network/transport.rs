@@ -168,17 +168,19 @@ impl Network {
     }
 
     async fn listen(&self, session: &Arc<Session>, stream: &mut Stream) -> Result<(), Misdeed> {
-        while let Some(bytes) = frame(frames::read(stream, MAX_SPOKEN).await)? {
-            if !session.speech.take(session.now(), bytes.len()) {
+        while let Some(len) = frame(frames::announced(stream, MAX_SPOKEN).await)? {
+            let is_allowed = session.speech.take(session.now(), len);
+            if !is_allowed {
                 self.blame(&session.id, Misdeed::Flood);
+            }
+            // Of somebody who is no validator nothing is kept. It is no offence: perhaps the council has changed and we
+            // are behind.
+            if !is_allowed || !self.0.importer.is_validator(session.address) {
                 self.0.metrics.dropped.add(1);
+                let Some(()) = frame(frames::skip(stream, len).await)? else { break };
                 continue;
             }
-            if !self.0.importer.is_validator(session.address) {
-                // Perhaps the council has changed and we are behind; it is no offence.
-                self.0.metrics.dropped.add(1);
-                continue;
-            }
+            let Some(bytes) = frame(frames::content(stream, len).await)? else { break };
             match Spoken::decode(&bytes).map_err(|error| garbage(session.id, &error))? {
                 Spoken::Whole(_) => self.deliver(session.address, bytes),
                 Spoken::Compact { before, hashes, after } => {

@@ -24,8 +24,10 @@ pub const MAX_GOSSIP: usize = 2 << 20;
 pub const MAX_SPOKEN: usize = 12 << 20;
 /// Longest request.
 pub const MAX_REQUEST: usize = 64 << 10;
-/// Longest answer.
+/// Longest answer: a body of the largest block.
 pub const MAX_ANSWER: usize = 12 << 20;
+/// Longest answer of headers.
+pub const MAX_HEADERS_ANSWER: usize = 4 << 20;
 /// Most transactions or hashes in a frame of gossip or in a request.
 pub const MAX_HASHES: usize = 1_024;
 /// Most transactions in a block that is sent by hashes: what fits into the largest block.
@@ -34,7 +36,7 @@ pub const MAX_BLOCK_TXS: usize = 131_072;
 pub const MAX_HEADERS: u64 = 192;
 /// Most bodies in an answer.
 pub const MAX_BODIES: u64 = 128;
-/// Where an answer of headers or bodies ends, in bytes, unless a single one is longer.
+/// Where an answer ends, in bytes: with the item that reaches this.
 pub const SOFT_ANSWER: usize = 2 << 20;
 /// Version of these protocols.
 pub const VERSION: u64 = 1;
@@ -124,7 +126,7 @@ pub enum Request {
 }
 
 /// What is answered: headers, bodies (`[[tx...]]`) or transactions as they were asked for. What the peer does not have
-/// is left out.
+/// is left out, and what would come after [`SOFT_ANSWER`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer(pub Vec<Bytes>);
 
@@ -261,6 +263,11 @@ impl Request {
 }
 
 impl Answer {
+    /// Whether it ended where it was long enough: see [`SOFT_ANSWER`].
+    pub fn is_full(&self) -> bool {
+        self.0.iter().map(|item| item.len()).sum::<usize>() >= SOFT_ANSWER
+    }
+
     /// The frame's content.
     pub fn encode(&self) -> Vec<u8> {
         list(0, |out| put_strings(&self.0, out))

@@ -24,10 +24,10 @@ use klay_core::{
 };
 use klay_node::{
     driver::Proposal,
-    network::wire::{Gossip, Spoken, Status},
+    network::wire::{Answer, Gossip, Request, Spoken, Status},
 };
 use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol, SwarmBuilder, identity,
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, identity,
     multiaddr::Protocol,
     noise, ping,
     swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
@@ -39,6 +39,7 @@ use tokio::{runtime::Runtime, time::sleep};
 
 const GOSSIP: StreamProtocol = StreamProtocol::new("/klay/gossip/1");
 const SPEECH: StreamProtocol = StreamProtocol::new("/klay/consensus/1");
+const FETCH: StreamProtocol = StreamProtocol::new("/klay/fetch/1");
 
 /// The liar, on a runtime of its own.
 pub struct Adversary {
@@ -111,15 +112,7 @@ struct Speech {
 
 async fn live(lies: Arc<Lies>, peers: Vec<String>) {
     let secret = identity::secp256k1::SecretKey::try_from_bytes(*lies.key.expose()).unwrap();
-    let keypair: identity::Keypair = identity::secp256k1::Keypair::from(secret).into();
-    let mut swarm = SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .unwrap()
-        .with_behaviour(|_| Speech { streams: libp2p_stream::Behaviour::new(), ping: ping::Behaviour::default() })
-        .unwrap()
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
-        .build();
+    let mut swarm = swarm(identity::secp256k1::Keypair::from(secret).into());
     let control = swarm.behaviour().streams.new_control();
     let mut news = control.clone().accept(GOSSIP).unwrap();
     let heard = Arc::clone(&lies);
@@ -129,9 +122,7 @@ async fn live(lies: Arc<Lies>, peers: Vec<String>) {
         }
     });
     for (index, peer) in peers.into_iter().enumerate() {
-        let (id, place) = peer.split_once('@').unwrap();
-        let (id, place): (PeerId, std::net::SocketAddr) = (id.parse().unwrap(), place.parse().unwrap());
-        let address = Multiaddr::from(place.ip()).with(Protocol::Tcp(place.port()));
+        let (id, address) = place(&peer);
         swarm.dial(DialOpts::peer_id(id).addresses(vec![address]).build()).unwrap();
         tokio::spawn(tell(Arc::clone(&lies), control.clone(), id, index as u8));
     }
@@ -139,6 +130,88 @@ async fn live(lies: Arc<Lies>, peers: Vec<String>) {
         if let SwarmEvent::ConnectionClosed { peer_id, .. } = swarm.select_next_some().await {
             println!("the liar is cut off by {peer_id}");
         }
+    }
+}
+
+fn swarm(keypair: identity::Keypair) -> Swarm<Speech> {
+    SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| Speech { streams: libp2p_stream::Behaviour::new(), ping: ping::Behaviour::default() })
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
+        .build()
+}
+
+/// `ID@host:port`
+fn place(peer: &str) -> (PeerId, Multiaddr) {
+    let (id, place) = peer.split_once('@').unwrap();
+    let place: std::net::SocketAddr = place.parse().unwrap();
+    (id.parse().unwrap(), Multiaddr::from(place.ip()).with(Protocol::Tcp(place.port())))
+}
+
+/// A stranger that speaks of blocks which nobody has and answers no question.
+pub struct Boaster {
+    control: Control,
+    runtime: Runtime,
+}
+
+impl Boaster {
+    /// Tells it to these peers, whenever they can be reached.
+    pub fn start(peers: &[String], status: &Status) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let mut swarm = swarm(identity::Keypair::generate_secp256k1());
+        let control = swarm.behaviour().streams.new_control();
+        let mut questions = control.clone().accept(FETCH).unwrap();
+        runtime.spawn(async move {
+            let mut kept = Vec::new();
+            while let Some((_, stream)) = questions.next().await {
+                kept.push(stream);
+            }
+        });
+        let peers: Vec<_> = peers.iter().map(|peer| place(peer)).collect();
+        for (id, _) in &peers {
+            runtime.spawn(boast(control.clone(), *id, status.clone()));
+        }
+        runtime.spawn(async move {
+            let mut again = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                tokio::select! {
+                    _ = swarm.select_next_some() => {}
+                    _ = again.tick() => for (id, address) in &peers {
+                        // Refused while it is connected.
+                        let _connected = swarm.dial(DialOpts::peer_id(*id).addresses(vec![address.clone()]).build());
+                    }
+                }
+            }
+        });
+        Self { control, runtime }
+    }
+
+    /// What a peer answers.
+    pub fn ask(&self, peer: &str, request: &Request) -> Answer {
+        let mut control = self.control.clone();
+        self.runtime.block_on(async {
+            let mut stream = control.open_stream(place(peer).0, FETCH).await.unwrap();
+            write_frame(&mut stream, &request.encode()).await.unwrap();
+            Answer::decode(&read_frame(&mut stream).await.unwrap(), 1_024).unwrap()
+        })
+    }
+}
+
+async fn boast(mut control: Control, peer: PeerId, status: Status) {
+    let head = Gossip::Head { number: status.number, hash: status.hash }.encode();
+    loop {
+        if let Ok(mut stream) = control.open_stream(peer, GOSSIP).await {
+            let mut is_heard = write_frame(&mut stream, &Gossip::Status(status.clone()).encode()).await;
+            while is_heard.is_some() {
+                sleep(Duration::from_millis(100)).await;
+                is_heard = write_frame(&mut stream, &head).await;
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
     }
 }
 

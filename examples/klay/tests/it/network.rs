@@ -3,10 +3,19 @@
 use std::process::Command;
 
 use klay_core::units::KLAY;
-use klay_node::dev::{self, DevAccounts};
+use klay_node::{
+    dev::{self, DevAccounts},
+    network::{
+        Role,
+        wire::{Request, Status},
+    },
+};
 use serde_json::{Value, json};
 
-use crate::nodes::{self, Network, WAIT, transfer};
+use crate::{
+    adversary::Boaster,
+    nodes::{self, Network, WAIT, transfer},
+};
 
 #[test]
 fn four_validators_and_an_endpoint_agree_lose_one_and_take_it_back() {
@@ -55,6 +64,39 @@ fn four_validators_and_an_endpoint_agree_lose_one_and_take_it_back() {
     assert!(metrics.contains("klay_forks_total 0\n"));
     assert_eq!(network.node(3).page("/ready"), "ready\n");
     assert_eq!(network.node(3).page("/health"), "ok\n");
+}
+
+/// A height is only a word: whoever speaks of blocks and has none keeps nobody from those who have them.
+#[test]
+fn a_stranger_who_speaks_of_blocks_that_nobody_has_delays_nobody() {
+    let accounts = DevAccounts::derive(dev::MNEMONIC, 1).unwrap();
+    let mut network = Network::start("istanbul", 4, 0, &[]);
+    network.wait_for_block(2, &[0, 1, 2, 3]);
+    let genesis = network.node(0).block(0)["hash"].as_str().unwrap().parse().unwrap();
+    let status = Status {
+        role: Role::Endpoint,
+        chain_id: nodes::number(&network.node(0).call("eth_chainId", &json!([])).unwrap()),
+        genesis,
+        engine: "istanbul".to_owned(),
+        number: u64::MAX,
+        hash: genesis,
+    };
+    let peers = network.peers_of(0);
+    let boaster = Boaster::start(&peers, &status);
+
+    // A validator comes back while the others are a few blocks ahead, and without it they are too few.
+    network.kill(1);
+    let head = network.node(0).head();
+    network.wait_for_block(head + 4, &[0, 2, 3]);
+    network.restart(1);
+    network.kill(2);
+    network.wait_for_block(head + 8, &[0, 1, 3]);
+
+    // Nor does it get more than it may by asking for one thing many times.
+    let hash = network.node(0).send(&transfer(&accounts.keys[0], 0));
+    network.node(1).wait_for_receipt(hash);
+    let asked = Request::Transactions(vec![hash; 1_024]);
+    assert_eq!(boaster.ask(&peers[0], &asked).0.len(), 1);
 }
 
 #[test]

@@ -152,6 +152,13 @@ impl Network {
         klay_node::network::peer_id(&key).unwrap().to_string()
     }
 
+    /// Where the peers of a node are: `ID@host:port`.
+    pub fn peers_of(&self, index: u16) -> Vec<String> {
+        let config = fs::read(self.folder_of(index).join("node.json")).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        config["peers"].as_array().unwrap().iter().map(|peer| peer.as_str().unwrap().to_owned()).collect()
+    }
+
     /// A copy of a node's consensus log as it is now.
     pub fn copy_log(&self, index: u16) -> PathBuf {
         let (log, copy) = (self.folder_of(index).join("consensus"), self.folder_of(index).join("copy"));
