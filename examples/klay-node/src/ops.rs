@@ -121,6 +121,7 @@ impl NodePages {
     async fn fill(&self, registry: &mut Registry) {
         let node = &self.0;
         let (metrics, head, pool) = (node.metrics(), node.chain().head(), node.pool().status());
+        let pool_bytes = node.pool().size().total() as u64;
         let role = node.network().map_or("dev", |network| network.role().name());
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("role", role), ("engine", node.engine().name())];
         registry.register("node", "Version, role and engine", Info::new(labels.to_vec()));
@@ -143,6 +144,7 @@ impl NodePages {
             ("head_timestamp_seconds", "Time of the newest block", head.header.timestamp),
             ("pool_pending", "Executable transactions that wait", pool.pending as u64),
             ("pool_queued", "Other transactions that wait", pool.queued as u64),
+            ("pool_bytes", "Bytes of the transactions that wait", pool_bytes),
         ] {
             registry.register(name, help, gauge(value));
         }

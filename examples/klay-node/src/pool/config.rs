@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 /// How much may wait, and for how long.
+///
+/// A pool holds no more than the limits for pending and queued transactions allow together, in number and in bytes. What
+/// arrives is not queued beyond the limits for queued ones; what was executable and is so no more stays within the sums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
     /// Executable transactions in total.
     pub max_pending: usize,
     /// Transactions that wait for a nonce or a lower base fee, in total.
     pub max_queued: usize,
-    /// The same for one account, unless submitted to this node itself.
+    /// Bytes of executable transactions in total: as they stand in blocks, with the blobs that they carry. In memory a
+    /// long transaction takes about twice that.
+    pub max_pending_bytes: usize,
+    /// Bytes of transactions that wait for a nonce or a lower base fee, in total.
+    pub max_queued_bytes: usize,
+    /// [`Self::max_queued`] for one account, unless submitted to this node itself.
     pub account_queued: usize,
     /// How long an account's queued transactions wait after the last one arrived.
     pub lifetime: Duration,
@@ -29,6 +37,8 @@ impl Default for PoolConfig {
         Self {
             max_pending: 65_536,
             max_queued: 65_536,
+            max_pending_bytes: 256 << 20,
+            max_queued_bytes: 64 << 20,
             account_queued: 16_384,
             lifetime: Duration::from_secs(300),
             allow_anchoring: false,

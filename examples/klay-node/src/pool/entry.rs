@@ -1,7 +1,7 @@
 //! One waiting transaction with what the pool asks of it again and again.
 
 use klay_accounts::AccountKey;
-use klay_core::{Address, FeeMode, TxEnvelope, TxType, TxView, U256, crypto};
+use klay_core::{Address, FeeMode, TxEnvelope, TxType, TxView, U256, crypto, tx::sidecar::COMMITMENT_LEN};
 
 use super::{PoolError, blobs, head::price, ready::Place};
 use crate::SharedTx;
@@ -20,6 +20,8 @@ pub(super) struct Entry {
     /// Whether the sidecar of a blob transaction is what it should be; asked before the pool is locked, as it takes
     /// milliseconds.
     pub(super) blobs: Result<(), PoolError>,
+    /// Bytes that count towards the pool's limits: the encoded ones, and those of the sidecar.
+    pub(super) size: usize,
     /// Number of the arrival; set on admission.
     pub(super) arrival: u64,
 }
@@ -42,7 +44,8 @@ impl Entry {
         let authorities = authorities(&view);
         let blobs = check_blobs(tx.tx(), &view);
         let (nonce, fee_cap, tip_cap) = (view.nonce, price(view.fee_cap), price(view.tip_cap));
-        Self { nonce, fee_cap, tip_cap, costs, authorities, blobs, arrival: 0, tx }
+        let size = tx.encoded().len() + sidecar_len(tx.tx());
+        Self { nonce, fee_cap, tip_cap, costs, authorities, blobs, size, arrival: 0, tx }
     }
 
     pub(super) const fn place(&self, by_tip: bool) -> Place {
@@ -96,6 +99,15 @@ fn check_blobs(tx: &crate::KlaytnTx, view: &TxView<'_>) -> Result<(), PoolError>
         }
         _ => Ok(()),
     }
+}
+
+/// Bytes of the blobs, commitments and proofs that a transaction carries; they are not in its encoding.
+fn sidecar_len(tx: &crate::KlaytnTx) -> usize {
+    let TxEnvelope::Ethereum(tx) = tx else { return 0 };
+    tx.sidecar.as_deref().map_or(0, |sidecar| {
+        let points = sidecar.commitments.len() + sidecar.proofs.len();
+        sidecar.blobs.iter().map(|blob| blob.len()).sum::<usize>() + points * COMMITMENT_LEN
+    })
 }
 
 /// The key that an account update installs.

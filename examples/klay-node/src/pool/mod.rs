@@ -65,6 +65,22 @@ pub struct PoolStatus {
     pub queued: usize,
 }
 
+/// Bytes of the transactions that wait: as they stand in blocks, with the blobs that they carry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Of those that are executable now.
+    pub pending: usize,
+    /// Of the others.
+    pub queued: usize,
+}
+
+impl PoolSize {
+    /// Of all.
+    pub const fn total(self) -> usize {
+        self.pending + self.queued
+    }
+}
+
 /// All waiting transactions, by sender and nonce.
 #[derive(Debug, Clone, Default)]
 pub struct PoolContent {
@@ -159,9 +175,10 @@ impl TxPool {
     /// Whether raw transactions are taken in now. What peers have accepted already gets a quarter more room than what is
     /// submitted here, so that nodes which fill up together end with the same transactions.
     pub(crate) fn has_room(&self, origin: Origin) -> bool {
-        let most = self.0.config.max_backlog;
-        let most = if origin == Origin::Remote { most.saturating_add(most / 4) } else { most };
-        self.status().pending < most
+        let config = &self.0.config;
+        let most = |most: usize| if origin == Origin::Remote { most.saturating_add(most / 4) } else { most };
+        let state = self.0.state.lock();
+        state.status().pending < most(config.max_backlog) && state.size().pending < most(config.max_pending_bytes)
     }
 
     /// Waits until none of these is between its arrival and its admission.
@@ -213,6 +230,11 @@ impl TxPool {
     /// How many wait. Constant time.
     pub fn status(&self) -> PoolStatus {
         self.0.state.lock().status()
+    }
+
+    /// How many bytes they have. Constant time.
+    pub fn size(&self) -> PoolSize {
+        self.0.state.lock().size()
     }
 
     /// Every transaction that becomes executable from now on.

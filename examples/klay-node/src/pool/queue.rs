@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use klay_accounts::StateAccount;
 
-use super::{entry::Entry, ready::Place};
+use super::{PoolSize, entry::Entry, ready::Place};
 
 /// The transactions of one sender, by nonce.
 ///
@@ -16,6 +16,10 @@ pub(super) struct Queue {
     pub(super) account: StateAccount,
     entries: BTreeMap<u64, Entry>,
     run_end: u64,
+    /// Bytes of all entries.
+    bytes: usize,
+    /// Bytes of the run.
+    run_bytes: usize,
     /// At most the lowest fee cap in the run.
     run_floor: u128,
     /// At least the highest cost of an entry for the sender.
@@ -31,6 +35,8 @@ pub(super) struct Summary {
     pub(super) pending: usize,
     /// Transactions outside the run.
     pub(super) queued: usize,
+    /// Bytes of both.
+    pub(super) size: PoolSize,
     /// The first of the run.
     pub(super) head: Option<Place>,
     /// At most the lowest fee cap in the run, where there is one.
@@ -48,6 +54,8 @@ impl Queue {
             account,
             entries: BTreeMap::new(),
             run_end,
+            bytes: 0,
+            run_bytes: 0,
             run_floor: u128::MAX,
             dearest: klay_core::U256::ZERO,
             beat: now,
@@ -88,10 +96,16 @@ impl Queue {
     /// Puts `entry` at its nonce and returns what was there.
     pub(super) fn put(&mut self, entry: Entry, price: u128) -> Option<Entry> {
         self.dearest = self.dearest.max(entry.costs.sender);
-        if entry.nonce < self.run_end {
+        let (is_in_run, size) = (entry.nonce < self.run_end, entry.size);
+        if is_in_run {
             self.run_floor = self.run_floor.min(entry.fee_cap);
         }
         let old = self.entries.insert(entry.nonce, entry);
+        let old_size = old.as_ref().map_or(0, |old| old.size);
+        self.bytes = self.bytes - old_size + size;
+        if is_in_run {
+            self.run_bytes = self.run_bytes - old_size + size;
+        }
         self.extend_run(price);
         old
     }
@@ -99,6 +113,12 @@ impl Queue {
     /// Takes out the entry at `nonce`; what follows it waits.
     pub(super) fn take(&mut self, nonce: u64) -> Option<Entry> {
         let entry = self.entries.remove(&nonce)?;
+        self.bytes -= entry.size;
+        if nonce < self.run_end {
+            // No more steps than `extend_run` took to add these.
+            let behind: usize = self.run_from(nonce).map(|entry| entry.size).sum();
+            self.run_bytes -= entry.size + behind;
+        }
         self.run_end = self.run_end.min(nonce).max(self.account.nonce);
         Some(entry)
     }
@@ -107,30 +127,38 @@ impl Queue {
     pub(super) fn extend_run(&mut self, price: u128) {
         while let Some(entry) = self.entries.get(&self.run_end).filter(|entry| entry.fee_cap >= price) {
             self.run_floor = self.run_floor.min(entry.fee_cap);
+            self.run_bytes += entry.size;
             self.run_end += 1;
         }
     }
 
     /// Ends the run before the first entry that is too cheap.
     pub(super) fn cut_run(&mut self, price: u128) {
-        let (mut end, mut floor) = (self.account.nonce, u128::MAX);
+        let (mut end, mut bytes, mut floor) = (self.account.nonce, 0, u128::MAX);
         for (nonce, entry) in self.entries.range(self.account.nonce..self.run_end) {
             if entry.fee_cap < price {
                 break;
             }
             floor = floor.min(entry.fee_cap);
+            bytes += entry.size;
             end = nonce + 1;
         }
-        (self.run_end, self.run_floor) = (end, floor);
+        (self.run_end, self.run_bytes, self.run_floor) = (end, bytes, floor);
     }
 
     /// Follows the account to a newer block; the result is what it has made obsolete.
     pub(super) fn follow(&mut self, account: StateAccount, price: u128) -> Vec<Entry> {
         let kept = self.entries.split_off(&account.nonce);
-        let gone = std::mem::replace(&mut self.entries, kept).into_values().collect();
+        let gone: Vec<Entry> = std::mem::replace(&mut self.entries, kept).into_values().collect();
+        for entry in &gone {
+            self.bytes -= entry.size;
+            if entry.nonce < self.run_end {
+                self.run_bytes -= entry.size;
+            }
+        }
         if account.nonce < self.account.nonce {
             // Only when the chain was set back: nonces in between are missing again.
-            self.run_end = account.nonce;
+            (self.run_end, self.run_bytes) = (account.nonce, 0);
         }
         self.run_end = self.run_end.max(account.nonce);
         self.account = account;
@@ -163,6 +191,7 @@ impl Queue {
         Summary {
             pending,
             queued,
+            size: PoolSize { pending: self.run_bytes, queued: self.bytes - self.run_bytes },
             head: head.map(|entry| entry.place(by_tip)),
             floor: head.map(|_| self.run_floor),
             blocked: self.entries.get(&self.run_end).map(|entry| entry.fee_cap),

@@ -7,7 +7,7 @@ use klay_accounts::StateAccount;
 use klay_core::{Address, B256, Fork};
 
 use super::{
-    PoolConfig, PoolError, PoolStatus,
+    PoolConfig, PoolError, PoolSize, PoolStatus,
     entry::Entry,
     head::PoolHead,
     payers::Payers,
@@ -38,6 +38,7 @@ pub(super) struct State {
     /// Accounts with queued transactions, by the time of the last arrival.
     waiting: BTreeSet<(Instant, Address)>,
     status: PoolStatus,
+    size: PoolSize,
     arrivals: u64,
 }
 
@@ -61,6 +62,7 @@ impl State {
             blocked: BTreeSet::new(),
             waiting: BTreeSet::new(),
             status: PoolStatus::default(),
+            size: PoolSize::default(),
             arrivals: 0,
         }
     }
@@ -71,6 +73,10 @@ impl State {
 
     pub(super) const fn status(&self) -> PoolStatus {
         self.status
+    }
+
+    pub(super) const fn size(&self) -> PoolSize {
+        self.size
     }
 
     pub(super) fn get(&self, hash: B256) -> Option<&SharedTx> {
@@ -106,7 +112,8 @@ impl State {
         if old.is_some_and(|old| !entry.replaces(old, self.head.next_rules.has(Fork::Magma))) {
             return Err(PoolError::NonceTaken);
         }
-        self.make_room(&entry)?;
+        let replaced = old.map_or(0, |old| old.size);
+        self.make_room(&entry, replaced)?;
         self.arrivals += 1;
         entry.arrival = self.arrivals;
         self.index(&entry);
@@ -152,19 +159,25 @@ impl State {
         if entry.authorities.iter().any(is_busy) { Err(PoolError::AuthorityReserved) } else { Ok(()) }
     }
 
-    /// A full pool takes a transaction only in exchange for the last queued one of the same sender, and only if it
-    /// fills a gap before it.
-    fn make_room(&mut self, entry: &Entry) -> Result<(), PoolError> {
-        if self.by_hash.len() < self.config.max_pending + self.config.max_queued {
+    /// A pool that is full, in number or in bytes, takes a transaction only in exchange for the last queued one of the
+    /// same sender, and only if it fills a gap before it. `replaced` bytes of its nonce make way for it in any case.
+    fn make_room(&mut self, entry: &Entry, replaced: usize) -> Result<(), PoolError> {
+        let bytes = self.size.total() - replaced + entry.size;
+        let most = self.config.max_pending_bytes.saturating_add(self.config.max_queued_bytes);
+        if self.by_hash.len() < self.config.max_pending + self.config.max_queued && bytes <= most {
             return Ok(());
         }
         let sender = entry.tx.sender();
-        let Some(last) = self.queues.get(&sender).and_then(|queue| queue.queued().next_back()).map(|e| e.nonce) else {
+        let Some(last) = self.queues.get(&sender).and_then(|queue| queue.queued().next_back()) else {
             return Err(PoolError::Full);
         };
-        if entry.nonce >= last {
+        if entry.nonce >= last.nonce {
             return Err(PoolError::FullWithoutGap { count: self.by_hash.len() });
         }
+        if bytes - last.size > most {
+            return Err(PoolError::Full);
+        }
+        let last = last.nonce;
         self.drop_one(sender, last);
         Ok(())
     }
@@ -182,7 +195,7 @@ impl State {
 
     /// Too many queued ones: the account that added one loses its last.
     fn cap_all_queues(&mut self, sender: Address) {
-        while self.status.queued > self.config.max_queued {
+        while self.status.queued > self.config.max_queued || self.size.queued > self.config.max_queued_bytes {
             let last = self.queues.get(&sender).and_then(|queue| queue.queued().next_back()).map(|e| e.nonce);
             let Some(last) = last else { return };
             self.drop_one(sender, last);
@@ -316,6 +329,8 @@ impl State {
     fn reindex(&mut self, address: Address, old: &Summary, new: &Summary) {
         self.status.pending = self.status.pending - old.pending + new.pending;
         self.status.queued = self.status.queued - old.queued + new.queued;
+        self.size.pending = self.size.pending - old.size.pending + new.size.pending;
+        self.size.queued = self.size.queued - old.size.queued + new.size.queued;
         if old.head != new.head {
             if let Some(place) = old.head {
                 self.ready.remove(address, place);

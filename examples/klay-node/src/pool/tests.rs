@@ -1,5 +1,7 @@
 //! The pool against a state made by hand, and against a model that does everything the slow way.
 
+mod bytes;
+
 use std::collections::BTreeMap;
 
 use klay_accounts::{AccountKey, StateAccount};

@@ -95,6 +95,8 @@ async fn a_blob_transaction_comes_with_its_blobs_and_proofs() {
     let pool = pool(Rules::up_to(Fork::Osaka), 25);
     let hash = pool.add_raw(blob_tx(|_, _| {}), Origin::Local).await.unwrap();
     assert!(pool.contains(hash));
+    let encoded = pool.get(hash).unwrap().encoded().len();
+    assert_eq!(pool.size().pending, encoded + 131_072 + (1 + 128) * 48);
 
     let no_sidecar = KlaytnTx::decode_any(&blob_tx(|_, _| {})).unwrap().encode().into();
     assert_eq!(refusal(no_sidecar).await, PoolError::BlobSidecar);
