@@ -39,6 +39,12 @@ pub fn install_bls_registry(genesis: &mut Genesis, owner: Address, keys: &[(Addr
     put_registry(genesis, BLS_REGISTRY_ADDRESS, owner);
 }
 
+/// The owner of the contract that [`install_bls_registry`] put into this genesis; `None` where it did not.
+pub fn bls_registrar(genesis: &Genesis) -> Option<Address> {
+    let contract = genesis.alloc.get(&BLS_REGISTRY_ADDRESS).filter(|account| account.code == bls_registry_code())?;
+    contract.storage.get(&number(OWNER)).map(|owner| Address::from_word(*owner))
+}
+
 /// Input of the call by which the owner registers a node's key, or replaces it.
 pub fn register_call(node: Address, key: &[u8], proof: &[u8]) -> Bytes {
     const HEAD: usize = 96;

@@ -28,7 +28,9 @@ use klay_core::{
     config::ChainConfig,
 };
 
-pub use bls_registry::{BLS_REGISTRY_ADDRESS, bls_registry_code, install_bls_registry, register_call, unregister_call};
+pub use bls_registry::{
+    BLS_REGISTRY_ADDRESS, bls_registrar, bls_registry_code, install_bls_registry, register_call, unregister_call,
+};
 pub use governance::{contract_items, contract_params};
 pub(crate) use kip113::KIP113;
 pub use kip113::{FIXED_KEYS_ADDRESS, bls_keys, fix_bls_keys};

@@ -8,8 +8,16 @@ use std::{
 
 use klay_accounts::wallet::SecretKey;
 use klay_core::genesis::Genesis;
+use klay_node::{driver::EngineKind, network::Role};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use super::plan::engine;
+
+/// The engine of a node that was told none.
+pub(super) const DEFAULT_ENGINE: EngineKind = EngineKind::Istanbul;
+/// Its seconds between two blocks.
+pub(super) const DEFAULT_BLOCK_TIME: u64 = 1;
 
 /// What `klay node --config` reads. Paths are relative to the folder of the file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -51,11 +59,31 @@ impl NodeFile {
         Ok(file)
     }
 
+    /// The node's role; an endpoint where the file does not say.
+    pub(super) fn role(&self) -> Result<Role, String> {
+        self.role.as_deref().map_or(Ok(Role::Endpoint), role)
+    }
+
+    /// The chain's engine; the default where the file does not say.
+    pub(super) fn engine(&self) -> Result<EngineKind, String> {
+        self.engine.as_deref().map_or(Ok(DEFAULT_ENGINE), engine)
+    }
+
+    /// Seconds between two blocks; the default where the file does not say.
+    pub(super) fn block_time(&self) -> u64 {
+        self.block_time.unwrap_or(DEFAULT_BLOCK_TIME)
+    }
+
     /// Writes the file.
     pub(super) fn write(&self, path: &Path) -> Result<(), Box<dyn Error>> {
         let text = serde_json::to_string_pretty(self)?;
         Ok(fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?)
     }
+}
+
+/// The role with this short name.
+pub(super) fn role(name: &str) -> Result<Role, String> {
+    Role::from_name(name).ok_or_else(|| "want cn, pn or en".to_owned())
 }
 
 /// Reads a genesis file and prepares it.

@@ -1,6 +1,7 @@
 //! Networks of several nodes.
 
 pub(crate) mod config;
+mod held;
 pub(crate) mod init;
 pub(crate) mod network;
 pub(crate) mod node;

@@ -18,6 +18,7 @@ use klay_node::{
 
 use super::{
     config::NodeFile,
+    held::Held,
     node::LIFELINE,
     plan::{CONFIG, GENESIS, Place, Shape},
 };
@@ -33,7 +34,8 @@ use crate::{
     klay network --validators 4 --endpoints 1 --data ./net --http-base 9000 --engine justified\n\n\
     Node i serves HTTP on port base + 2i and WebSocket on base + 2i + 1. Process ids stand in DIR/pids, one a line in\n\
     order of the nodes, logs in DIR/node<i>/log. The accounts of `klay dev` have funds. Ctrl-C ends all of it; the same\n\
-    command on the same folder goes on. A node that was killed is started again by\n  \
+    command on the same folder goes on, also without the options that made it; others than those are refused. A node\n\
+    that was killed is started again by\n  \
     klay node --config DIR/node<i>/node.json")]
 pub(crate) struct RunNetwork {
     #[command(flatten)]
@@ -62,25 +64,20 @@ impl RunNetwork {
             Some(folder) => folder.clone(),
             None => user_data().ok_or("the user has no data directory: use --data")?.join("klay").join("network"),
         };
-        let nodes = self.prepare(&folder)?;
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.keep(&folder, nodes))
+        let held = self.prepare(&folder)?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.keep(&folder, &held))
     }
 
-    /// Writes what is not there yet; returns how many nodes there are.
-    fn prepare(&self, folder: &Path) -> Result<usize, Box<dyn Error>> {
-        let count = self.shape.roles().len();
-        let places = (0..count).map(|index| self.place(index)).collect::<Result<Vec<_>, _>>()?;
+    /// Writes what is not there yet, and returns what is there then.
+    fn prepare(&self, folder: &Path) -> Result<Held, Box<dyn Error>> {
         if !folder.join(GENESIS).exists() {
-            self.shape.write(folder, &places)?;
-            return Ok(count);
+            self.shape.write(folder, &self.places(self.shape.roles().len())?)?;
+            return Held::read(folder);
         }
-        let there = (0..).take_while(|index| folder.join(format!("node{index}")).join(CONFIG).exists()).count();
-        if there != count {
-            let folder = folder.display();
-            return Err(format!("{folder} holds a network of {there} nodes, not {count}: use another --data").into());
-        }
+        let held = Held::read(folder)?;
+        held.check(&self.shape, folder)?;
         // The ports may be other ones this time.
-        for (index, place) in places.into_iter().enumerate() {
+        for (index, place) in self.places(held.nodes.len())?.into_iter().enumerate() {
             let path = folder.join(format!("node{index}")).join(CONFIG);
             let text = fs::read_to_string(&path)?;
             let mut file: NodeFile = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -89,7 +86,11 @@ impl RunNetwork {
                 file.write(&path)?;
             }
         }
-        Ok(count)
+        Held::read(folder)
+    }
+
+    fn places(&self, count: usize) -> Result<Vec<Place>, Box<dyn Error>> {
+        (0..count).map(|index| self.place(index)).collect()
     }
 
     fn place(&self, index: usize) -> Result<Place, Box<dyn Error>> {
@@ -101,7 +102,7 @@ impl RunNetwork {
         Ok(Place { reach: listen.clone(), listen, http: at(http), ws: at(ws) })
     }
 
-    async fn keep(&self, folder: &Path, nodes: usize) -> Outcome {
+    async fn keep(&self, folder: &Path, held: &Held) -> Outcome {
         let end = wait_for_the_end();
         tokio::pin!(end);
         // Signals are heard once this was polled: from before the first node starts.
@@ -111,9 +112,9 @@ impl RunNetwork {
             () = std::future::ready(()) => {}
         }
         // First, as whoever ends this must find it waiting for that.
-        self.greet(folder)?;
-        let mut running = Vec::with_capacity(nodes);
-        for index in 0..nodes {
+        greet(folder, held)?;
+        let mut running = Vec::with_capacity(held.nodes.len());
+        for index in 0..held.nodes.len() {
             running.push(Running { index, process: start(folder, index)?, ended: None });
         }
         write_pids(folder, &running)?;
@@ -152,29 +153,27 @@ impl RunNetwork {
         }
         if is_changed { write_pids(folder, running) } else { Ok(()) }
     }
+}
 
-    fn greet(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
-        let accounts = DevAccounts::derive(dev::MNEMONIC, dev::ACCOUNTS)?;
-        let engine = self.shape.engine.name();
-        eprintln!("klay {}: network of chain {}, engine {engine}", env!("CARGO_PKG_VERSION"), self.shape.chain_id);
-        eprintln!("\nThese keys are known to everybody. Never send anything of value to them.\n");
-        for (index, key) in accounts.keys.iter().enumerate() {
-            eprintln!("({index}) {}  0x{}", key.address(), hex::encode(key.expose()));
-        }
-        eprintln!();
-        for (index, role) in self.shape.roles().into_iter().enumerate() {
-            let file = NodeFile::read(&folder.join(format!("node{index}")).join(CONFIG))?;
-            let (http, ws) = (file.http.unwrap_or_default(), file.ws.unwrap_or_default());
-            let role = match role {
-                Role::Consensus => "validator",
-                Role::Endpoint => "endpoint",
-                Role::Proxy => "proxy",
-            };
-            eprintln!("node{index}  {role:<9}  http://{http}  ws://{ws}");
-        }
-        eprintln!("\nData      {}", folder.display());
-        Ok(())
+/// Says what runs and which keys have funds.
+fn greet(folder: &Path, held: &Held) -> Result<(), Box<dyn Error>> {
+    let accounts = DevAccounts::derive(dev::MNEMONIC, dev::ACCOUNTS)?;
+    eprintln!("klay {}: {}", env!("CARGO_PKG_VERSION"), held.title());
+    eprintln!("\nThese keys are known to everybody. Never send anything of value to them.\n");
+    for (index, key) in accounts.keys.iter().enumerate() {
+        eprintln!("({index}) {}  0x{}", key.address(), hex::encode(key.expose()));
     }
+    eprintln!();
+    for (index, node) in held.nodes.iter().enumerate() {
+        let role = match node.role {
+            Role::Consensus => "validator",
+            Role::Endpoint => "endpoint",
+            Role::Proxy => "proxy",
+        };
+        eprintln!("node{index}  {role:<9}  http://{}  ws://{}", node.http, node.ws);
+    }
+    eprintln!("\nData      {}", folder.display());
+    Ok(())
 }
 
 fn start(folder: &Path, index: usize) -> Result<Child, Box<dyn Error>> {

@@ -23,7 +23,7 @@ use klay_node::{
 };
 
 use super::{
-    config::{NodeFile, read_genesis, read_key},
+    config::{NodeFile, read_genesis, read_key, role},
     plan::engine,
 };
 use crate::{cli::Outcome, dev::wait_for_the_end, logs};
@@ -106,10 +106,6 @@ struct Settings {
     ws: Option<SocketAddr>,
 }
 
-fn role(name: &str) -> Result<Role, String> {
-    Role::from_name(name).ok_or_else(|| "want cn, pn or en".to_owned())
-}
-
 impl RunNode {
     pub(crate) fn run(self) -> Outcome {
         logs::begin(self.log_json);
@@ -169,16 +165,9 @@ impl RunNode {
     }
 
     fn settings(self, file: NodeFile) -> Result<Settings, Box<dyn Error>> {
-        let role = match (self.role, &file.role) {
-            (Some(role), _) => role,
-            (None, Some(name)) => role(name)?,
-            (None, None) => Role::Endpoint,
-        };
-        let engine = match (self.engine, &file.engine) {
-            (Some(engine), _) => engine,
-            (None, Some(name)) => engine(name)?,
-            (None, None) => EngineKind::Istanbul,
-        };
+        let role = self.role.map_or_else(|| file.role(), Ok)?;
+        let engine = self.engine.map_or_else(|| file.engine(), Ok)?;
+        let block_time = self.block_time.unwrap_or_else(|| file.block_time());
         let data = self.data.or(file.data).ok_or("no folder for data: --data")?;
         let genesis = read_genesis(&self.genesis.or(file.genesis).ok_or("no genesis: --genesis")?)?;
         let key = read_key(&self.key.or(file.key).ok_or("no key: --key")?)?;
@@ -196,7 +185,6 @@ impl RunNode {
             resume_above: self.resume_floor,
             ..Validator::new(key)
         });
-        let block_time = self.block_time.or(file.block_time).unwrap_or(1);
         let config = NodeConfig {
             data: Data::Folder(data),
             pool: PoolConfig::network(),

@@ -20,29 +20,29 @@ use klay_node::{
 };
 use serde_json::{Value, json};
 
-use super::config::{NodeFile, write_key};
+use super::config::{DEFAULT_BLOCK_TIME, DEFAULT_ENGINE, NodeFile, write_key};
 
-/// Of what a network consists.
+/// Of what a network consists, as far as it was said.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Shape {
-    /// Nodes that propose and vote
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub(super) validators: u16,
-    /// Nodes that serve reads and take transactions
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=100))]
-    pub(super) endpoints: u16,
-    /// Nodes between the validators and the endpoints
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=100))]
-    pub(super) proxies: u16,
-    /// The consensus engine: istanbul, justified or simplex
-    #[arg(long, value_name = "NAME", default_value = "istanbul", value_parser = engine)]
-    pub(super) engine: EngineKind,
-    /// Seconds between two blocks
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(super) block_time: u64,
-    /// Chain id
-    #[arg(long, value_name = "ID", default_value_t = dev::CHAIN_ID)]
-    pub(super) chain_id: u64,
+    /// Nodes that propose and vote [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(super) validators: Option<u16>,
+    /// Nodes that serve reads and take transactions [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub(super) endpoints: Option<u16>,
+    /// Nodes between the validators and the endpoints [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub(super) proxies: Option<u16>,
+    /// The consensus engine: istanbul, justified or simplex [default: istanbul]
+    #[arg(long, value_name = "NAME", value_parser = engine)]
+    pub(super) engine: Option<EngineKind>,
+    /// Seconds between two blocks [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(super) block_time: Option<u64>,
+    /// Chain id [default: 1337]
+    #[arg(long, value_name = "ID")]
+    pub(super) chain_id: Option<u64>,
     /// Blocks of a governance epoch
     #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) epoch: Option<u64>,
@@ -86,17 +86,21 @@ impl Shape {
     /// The roles of the nodes in order.
     pub(super) fn roles(&self) -> Vec<Role> {
         let repeat = |role, count: u16| std::iter::repeat_n(role, count.into());
-        repeat(Role::Consensus, self.validators)
-            .chain(repeat(Role::Endpoint, self.endpoints))
-            .chain(repeat(Role::Proxy, self.proxies))
+        repeat(Role::Consensus, self.validators())
+            .chain(repeat(Role::Endpoint, self.endpoints.unwrap_or_default()))
+            .chain(repeat(Role::Proxy, self.proxies.unwrap_or_default()))
             .collect()
+    }
+
+    fn validators(&self) -> u16 {
+        self.validators.unwrap_or(4)
     }
 
     /// Writes keys, genesis and a folder for each node, `node0` and so on.
     pub(super) fn write(&self, folder: &Path, places: &[Place]) -> Result<(), Box<dyn Error>> {
         let roles = self.roles();
         let keys = roles.iter().map(|_| SecretKey::random()).collect::<Result<Vec<_>, _>>()?;
-        let validators = keys.get(..usize::from(self.validators)).unwrap_or_default();
+        let validators = keys.get(..usize::from(self.validators())).unwrap_or_default();
         let genesis = serde_json::to_string_pretty(&self.genesis(validators)?)?;
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         for (index, ((role, key), place)) in roles.iter().zip(&keys).zip(places).enumerate() {
@@ -106,15 +110,15 @@ impl Shape {
             fs::write(node.join(GENESIS), &genesis)?;
             let mut peers = Vec::new();
             for (other, (peer, place)) in roles.iter().zip(places).enumerate() {
-                if other != index && talks_to(*role, *peer, self.proxies > 0) {
+                if other != index && talks_to(*role, *peer, roles.contains(&Role::Proxy)) {
                     let key = keys.get(other).ok_or("a node without a key")?;
                     peers.push(format!("{}@{}", peer_id(key)?, place.reach));
                 }
             }
             let file = NodeFile {
                 role: Some(role.name().to_owned()),
-                engine: Some(self.engine.name().to_owned()),
-                block_time: Some(self.block_time),
+                engine: Some(self.engine.unwrap_or(DEFAULT_ENGINE).name().to_owned()),
+                block_time: Some(self.block_time.unwrap_or(DEFAULT_BLOCK_TIME)),
                 genesis: Some(GENESIS.into()),
                 key: Some(KEY.into()),
                 data: Some(".".into()),
@@ -132,13 +136,13 @@ impl Shape {
 
     fn genesis(&self, validators: &[SecretKey]) -> Result<Genesis, Box<dyn Error>> {
         let accounts = DevAccounts::derive(dev::MNEMONIC, dev::ACCOUNTS)?;
-        let mut config = ChainConfig::all_forks(self.chain_id);
+        let mut config = ChainConfig::all_forks(self.chain_id.unwrap_or(dev::CHAIN_ID));
         if let (Some(istanbul), Some(epoch)) = (&mut config.istanbul, self.epoch) {
             istanbul.epoch = epoch;
         }
         if let Some(istanbul) = &mut config.istanbul {
             // Everybody votes.
-            istanbul.sub = istanbul.sub.max(self.validators.into());
+            istanbul.sub = istanbul.sub.max(self.validators().into());
         }
         let first = accounts.keys.first().map(SecretKey::address).unwrap_or_default();
         let mut genesis = accounts.network_genesis(config, validators, self.registrar.unwrap_or(first));
@@ -161,7 +165,7 @@ const fn talks_to(role: Role, peer: Role, has_proxies: bool) -> bool {
     }
 }
 
-fn read_alloc(path: &Path) -> Result<Vec<(Address, GenesisAccount)>, Box<dyn Error>> {
+pub(super) fn read_alloc(path: &Path) -> Result<Vec<(Address, GenesisAccount)>, Box<dyn Error>> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let alloc = value.get("alloc").cloned().unwrap_or(value);

@@ -1,6 +1,10 @@
 //! Networks of real processes: the `klay` program starts them, they talk over TCP, and clients talk to them.
 
-use std::process::Command;
+use std::{
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 use klay_core::units::KLAY;
 use klay_node::{
@@ -143,6 +147,32 @@ fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() 
     nodes::until(WAIT, "the parameter to act", || target(&network) == Some(15_000_000));
     assert!(network.node(0).call("governance_vote", &json!(["istanbul.epoch", 1])).is_err());
     network.check_equal(&[0, 1, 2, 3]);
+}
+
+#[test]
+fn an_option_that_contradicts_the_folder_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let klay = |command: &str, option: &str| {
+        let mut klay = Command::new(nodes::program());
+        klay.args([command, option, "--data"]).arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        klay
+    };
+    assert!(klay("init", "--host=127.0.0.1").arg("--validators=1").status().unwrap().success());
+    let config = folder.path().join("node0").join("node.json");
+    let before = std::fs::read(&config).unwrap();
+    let mut process = klay("network", "--engine=simplex").spawn().unwrap();
+    let start = Instant::now();
+    while process.try_wait().unwrap().is_none() && start.elapsed() < WAIT {
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Does nothing to one that has ended.
+    process.kill().unwrap();
+    let refused = process.wait_with_output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success());
+    assert!(said.contains("was made with --engine istanbul, not simplex; give another --data or remove it"), "{said}");
+    assert_eq!(std::fs::read(&config).unwrap(), before);
+    assert!(!folder.path().join("pids").exists() && !folder.path().join("node0").join("log").exists());
 }
 
 /// As an operator does it: a node that follows, its BLS key registered by the registrar, a vote of one validator.
