@@ -448,7 +448,34 @@ fn votes_are_read_as_the_chain_reads_them() {
     assert_eq!(vote(text), Some(vec![Address::from_slice(&text[text.len() - 20..])]));
     assert_eq!(vote(&[7; 60]), Some(vec![Address::repeat_byte(7); 3]));
     assert_eq!(vote(&[7]), Some(vec![address(7)]));
-    assert_eq!(vote(&vec![7; 20 * 5000]), None);
+    let padded: Vec<u8> = core::iter::once(0).chain([7; 19]).collect();
+    assert_eq!(vote(&[7; 19]), Some(vec![Address::from_slice(&padded)]));
+    for (length, count) in [(20, 1), (21, 1), (40, 2), (41, 1), (42, 1), (20 * 5000, 5000), (20 * 5000 + 1, 1)] {
+        assert_eq!(vote(&vec![7; length]), Some(vec![Address::repeat_byte(7); count]), "{length} bytes");
+    }
+}
+
+/// `rlp([voter, "governance.addvalidator", ""])`: the reference reads a list without addresses, not the zero address.
+#[test]
+fn an_empty_vote_changes_nothing() {
+    for key in [&b"governance.addvalidator"[..], b"governance.removevalidator"] {
+        let mut stream = rlp::RlpStream::new_list(3);
+        stream.append(&vec![1u8; 20]).append(&key.to_vec()).append_empty_data();
+        let vote = CouncilVote::parse(&stream.out()).unwrap();
+        assert!(vote.addresses().is_empty());
+        let council = AddressSet::new([Address::ZERO, address(2)]);
+        assert_eq!(vote.apply(&council, None), council);
+    }
+}
+
+#[test]
+fn a_vote_for_many_changes_the_council_as_many_votes_do() {
+    let many: Vec<_> = (0..5000).chain(0..10).map(address).collect();
+    let governing = Some(address(9));
+    let grown = CouncilVote::Add(many.clone()).apply(&set(10_000..10_003), governing);
+    assert_eq!(grown, set((0..9).chain(10..5000).chain(10_000..10_003)));
+    let with_governing = CouncilVote::Add(many.clone()).apply(&grown, None);
+    assert_eq!(CouncilVote::Remove(many).apply(&with_governing, governing), set([9, 10_000, 10_001, 10_002]));
 }
 
 fn vote(text: &str) -> CouncilVote {

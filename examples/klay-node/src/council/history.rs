@@ -117,6 +117,7 @@ mod tests {
         assert!(!voted(&mut history, 7, VoteAction::AddValidator(vec![node(1)])));
         assert!(!voted(&mut history, 8, VoteAction::RemoveValidator(vec![node(9)])));
         assert!(!voted(&mut history, 0, VoteAction::AddValidator(vec![node(5)])));
+        assert!(!voted(&mut history, 6, VoteAction::AddValidator(Vec::new())));
         assert!(history.removals(0..9).is_empty());
     }
 }
