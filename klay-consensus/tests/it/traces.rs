@@ -361,6 +361,57 @@ fn every_trace_of_the_reference_step_by_step() {
     }
 }
 
+fn propose(bench: &mut Bench, value: &str) -> Value {
+    bench.run(&json!({"op": "proposal", "value": value}));
+    bench.describe(false)
+}
+
+/// RQ-3 asks for the state alone, and a catch-up changes neither the state nor the committee: the proposer of the round
+/// that was left puts its block forward in the round it asks for. Its own copy is too early, so no peer gets it.
+#[test]
+fn a_proposer_of_the_reference_does_not_wait_for_the_round_it_asks_for() {
+    let mut bench = Bench::new(4, 22, 0, Compat::faithful());
+    bench.run(&json!({"op": "start"}));
+    bench.run(&json!({"op": "timer"}));
+    bench.describe(false);
+    for value in ["A", "B"] {
+        let state = propose(&mut bench, value);
+        let sent =
+            json!([{"from": 0, "header_round_byte": 1, "kind": "preprepare", "round": 1, "seq": 1, "value": value}]);
+        assert_eq!(
+            (&state["sent"], &state["waiting"], &state["state"]),
+            (&sent, &json!(true), &json!("Accept request"))
+        );
+        bench.run(&json!({"op": "self", "kind": "preprepare", "seq": 1, "round": 1}));
+        let state = bench.describe(true);
+        assert_eq!((&state["error"], &state["backlog"]), (&json!("future message"), &json!(0)));
+    }
+    assert!(bench.seen.out.is_empty());
+
+    let mut bench = Bench::new(4, 22, 0, Compat { propose_in_begun_round: true, ..Compat::faithful() });
+    bench.run(&json!({"op": "start"}));
+    bench.run(&json!({"op": "timer"}));
+    bench.describe(false);
+    assert_eq!(propose(&mut bench, "A")["sent"], Value::Null);
+}
+
+/// RQ-2: every local block that came too early is handled again, also several of one height.
+#[test]
+fn local_blocks_for_later_are_all_handled_again() {
+    let mut bench = Bench::new(4, 22, 1, Compat::faithful());
+    bench.run(&json!({"op": "start"}));
+    for value in ["A3", "B2", "A2"] {
+        assert_eq!(propose(&mut bench, value)["sent"], Value::Null);
+    }
+    bench.run(&json!({"op": "head", "value": "A", "notified": true}));
+    for value in ["B2", "A2"] {
+        bench.describe(false);
+        bench.run(&json!({"op": "replay_proposal", "value": value}));
+        assert_eq!(bench.describe(false)["sent"][0]["value"], value);
+    }
+    assert_eq!(bench.engine.queued().len(), 2, "the two proposals; the block of the third height waits");
+}
+
 #[test]
 fn priorities_of_the_backlog() {
     for file in vectors("wire.json", "consensus.json") {

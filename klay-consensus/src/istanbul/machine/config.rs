@@ -60,6 +60,9 @@ pub struct Compat {
     pub fair_timer: bool,
     /// A block is built only by the proposer of a round, not by every validator at every height.
     pub build_when_proposer: bool,
+    /// A block is put forward only in a round that has begun. Off: also while a round change is waited for, in the round
+    /// asked for; nobody hears of that, as the proposer's own copy is too early then and is not passed on.
+    pub propose_in_begun_round: bool,
 }
 
 impl Compat {
@@ -79,6 +82,7 @@ impl Compat {
             remember: false,
             fair_timer: false,
             build_when_proposer: false,
+            propose_in_begun_round: false,
         }
     }
 
@@ -104,6 +108,7 @@ impl Default for Compat {
             remember: true,
             fair_timer: true,
             build_when_proposer: true,
+            propose_in_begun_round: true,
         }
     }
 }

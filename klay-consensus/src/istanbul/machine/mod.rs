@@ -141,7 +141,8 @@ pub struct Istanbul<V: WireValue> {
     first_votes: BTreeMap<(Address, Code), Message<V>>,
     first_proposal: Option<Message<V>>,
     request: Option<V>,
-    future_requests: BTreeMap<Height, V>,
+    /// Local blocks for heights to come, lowest first.
+    future_requests: Vec<V>,
     building: bool,
     backlog: Backlog<V>,
     /// A proposal that the application looks at.
@@ -255,7 +256,7 @@ impl<V: WireValue> Istanbul<V> {
             first_votes: BTreeMap::new(),
             first_proposal: None,
             request: None,
-            future_requests: BTreeMap::new(),
+            future_requests: Vec::new(),
             building: false,
             checking: None,
             early: None,

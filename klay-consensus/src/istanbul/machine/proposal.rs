@@ -11,8 +11,8 @@ use crate::{
     types::{Domain, Statement, Step as Said},
 };
 
-/// Local blocks kept for heights to come.
-const FUTURE_REQUESTS: usize = 4;
+/// Local blocks kept for heights to come. The reference has no limit; its host builds one block per head.
+const FUTURE_REQUESTS: usize = 16;
 
 impl<V: WireValue> Istanbul<V> {
     /// Asks the application for a block if one is needed now.
@@ -44,10 +44,10 @@ impl<V: WireValue> Istanbul<V> {
         }
         if slot > self.view.slot {
             cx.trace("RQ-2", View::first(slot));
-            self.future_requests.insert(value.height(), value);
-            while self.future_requests.len() > FUTURE_REQUESTS {
-                self.future_requests.pop_last();
-            }
+            // Stable: several of one height are handled again in the order in which they came.
+            self.future_requests.push(value);
+            self.future_requests.sort_by_key(V::height);
+            self.future_requests.truncate(FUTURE_REQUESTS);
             return;
         }
         if self.config.compat.check_number && value.parent() != self.floor.id {
@@ -61,12 +61,10 @@ impl<V: WireValue> Istanbul<V> {
     }
 
     pub(super) fn ready_requests(&mut self, cx: &mut Step<'_, V>) {
-        while let Some((height, value)) = self.future_requests.pop_first() {
-            if height.slot() > self.view.slot {
-                self.future_requests.insert(height, value);
-                return;
-            }
-            if height.slot() == self.view.slot {
+        let later = self.future_requests.partition_point(|value| value.height().slot() <= self.view.slot);
+        let kept = self.future_requests.split_off(later);
+        for value in core::mem::replace(&mut self.future_requests, kept) {
+            if value.height().slot() == self.view.slot {
                 self.enqueue(cx, Queued::Request(value));
             }
         }
@@ -89,7 +87,7 @@ impl<V: WireValue> Istanbul<V> {
         if self.config.compat.fair_timer && self.is_proposer() && cx.now < self.floor.next_at {
             return self.set_timer(cx, PROPOSE_TIMER, self.floor.next_at);
         }
-        if !self.waiting {
+        if !self.waiting || !self.config.compat.propose_in_begun_round {
             self.propose(cx, value);
         }
     }
