@@ -20,6 +20,8 @@ pub(super) const MAGIC: &[u8; 8] = b"KLAYWAL\x01";
 pub(super) const FRAME: usize = 4 + 4 + 8 + 8 + 1;
 /// Longest body of a record, in bytes.
 pub const MAX_BODY: usize = 64 << 20;
+/// How far ahead of the last record's place that of one behind it is looked for.
+const NEAR: u64 = 1 << 32;
 
 /// Whose log this is. A log of another chain, key or engine is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +113,10 @@ impl Entry {
         let frame = bytes.get(..FRAME).ok_or(Broken::ReachesEnd)?;
         let mut at = 0;
         let len = take_u32(frame, &mut at).ok_or(Broken::ReachesEnd)? as usize;
-        if len > MAX_BODY || bytes.len() - FRAME < len {
+        if len > MAX_BODY {
+            return Err(Broken::Inside); // Never written, so not a cut write either.
+        }
+        if bytes.len() - FRAME < len {
             return Err(Broken::ReachesEnd);
         }
         let total = FRAME + len;
@@ -127,10 +132,36 @@ impl Entry {
     }
 }
 
+/// Whether a record later than `last` stands anywhere behind the start of `bytes`, where a broken one begins.
+///
+/// A cut write leaves nothing whole behind it: then the broken record's length is wrong, or an earlier part of a write was
+/// lost and a later one was not. What a cut record holds may look like a record; that is taken for one, and so is more
+/// of what looks like the beginning of records than [`MAX_BODY`] bytes can be tried.
+pub(super) fn record_behind(bytes: &[u8], last: Lsn) -> bool {
+    let mut left = MAX_BODY;
+    (1..bytes.len()).any(|at| {
+        let Some(total) = promised(&bytes[at..], last) else { return false };
+        let Some(rest) = left.checked_sub(total) else { return true };
+        left = rest;
+        Entry::decode(&bytes[at..]).is_ok()
+    })
+}
+
+/// The length of a record that may stand at the start of `bytes`, by what its frame says.
+fn promised(bytes: &[u8], last: Lsn) -> Option<usize> {
+    let mut at = 0;
+    let total = (take_u32(bytes, &mut at)? as usize).checked_add(FRAME).filter(|total| *total <= bytes.len())?;
+    take_u32(bytes, &mut at)?;
+    let ahead = take_u64(bytes, &mut at)?.checked_sub(last.get())?;
+    take_u64(bytes, &mut at)?;
+    RecordKind::from_byte(*bytes.get(at)?)?;
+    (1..=NEAR).contains(&ahead).then_some(total)
+}
+
 /// How a record is unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// The damage reaches the end of the file, as after a cut write.
+    /// By its length it reaches the end of the file, as after a cut write.
     ReachesEnd,
     /// Something stands after it.
     Inside,

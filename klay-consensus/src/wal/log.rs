@@ -4,7 +4,7 @@ use std::io;
 
 use super::{
     Disk, Entry, Identity,
-    format::{Broken, Header, MAX_BODY},
+    format::{Broken, Header, MAX_BODY, record_behind},
 };
 use crate::types::{Lsn, RecordKind, Slot};
 
@@ -110,7 +110,9 @@ impl<D: Disk> Log<D> {
 
     /// Opens the log in a folder, or begins one, and returns its records.
     ///
-    /// A record at the very end that was cut by a crash is removed; nobody can have acted on it.
+    /// A record at the very end that was cut by a crash is removed; nobody can have acted on it. If a whole record
+    /// stands behind it, it was not cut there: its length is damaged, or a power cut has kept a later part of one write
+    /// and lost an earlier one. These cannot be told apart, and the former hides what was said, so both are refused.
     ///
     /// # Errors
     /// If the files cannot be read, are damaged elsewhere, or belong to another chain, key or engine.
@@ -182,7 +184,7 @@ impl<D: Disk> Log<D> {
                     entries.push(entry);
                     at += len;
                 }
-                Err(Broken::ReachesEnd) if newest => {
+                Err(Broken::ReachesEnd) if newest && !record_behind(&bytes[at..], self.last) => {
                     self.disk.truncate(&file, at as u64).map_err(|e| io_error(&file, &e))?;
                     self.disk.sync(&file).map_err(|e| io_error(&file, &e))?;
                     break;

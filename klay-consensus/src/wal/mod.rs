@@ -7,7 +7,7 @@
 //! |---|---|
 //! | a segment that has a name has a header | written under another name, synced, renamed, folder synced |
 //! | a record is whole or absent | checksum over place, slot, kind and body; a cut record at the very end is removed |
-//! | damage elsewhere is never skipped | refused with file and offset |
+//! | damage elsewhere is never skipped | refused with file and offset; elsewhere is where a whole record stands behind |
 //! | no segment is missing | each one names the record before it |
 //!
 //! Source: chapter 50, section 5.5.

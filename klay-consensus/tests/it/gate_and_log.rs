@@ -347,21 +347,81 @@ fn zeros_after_the_last_record_are_a_cut_write() {
     assert_eq!(entries.len(), 2);
 }
 
+/// Where each record of [`log_bytes`] begins, and where the file ends.
+fn bounds(bytes: &[u8], records: usize) -> Vec<usize> {
+    let frame = |n: usize| 25 + n * 3;
+    let header = bytes.len() - (1..=records).map(frame).sum::<usize>();
+    (0..=records).map(|count| header + (1..=count).map(frame).sum::<usize>()).collect()
+}
+
+/// A bit of a length had flipped in a record that was safe, so that it reached beyond the end like a cut one; the
+/// records behind it, with what had been signed, were cut off.
+#[test]
+fn a_length_that_points_past_the_end_is_damage_while_records_stand_behind() {
+    let (mut disk, file) = log_bytes(9);
+    let bytes = disk.read(&file).unwrap();
+    let bounds = bounds(&bytes, 9);
+    for (record, start) in bounds.iter().take(8).enumerate() {
+        for bit in 0..32 {
+            let mut damaged = bytes.clone();
+            damaged[start + bit / 8] ^= 1 << (bit % 8);
+            let opened = Log::open(with_bytes(&file, &damaged), identity("test", 1));
+            let expected = OpenError::Damaged { file: file.clone(), offset: *start };
+            assert_eq!(opened.unwrap_err(), expected, "record {record}, bit {bit}");
+        }
+    }
+}
+
+/// The power may keep a later page of one write and lose an earlier one. That looks like damage, and is refused.
+#[test]
+fn a_write_that_lost_its_beginning_is_refused() {
+    let (mut disk, file) = log_bytes(9);
+    let bytes = disk.read(&file).unwrap();
+    let bounds = bounds(&bytes, 9);
+    for (lost, until) in [(bounds[5], bounds[6]), (bounds[5] + 4, bounds[6] + 9), (bounds[5], bounds[6] + 9)] {
+        let mut torn = bytes.clone();
+        torn[lost..until].fill(0);
+        let opened = Log::open(with_bytes(&file, &torn), identity("test", 1));
+        assert_eq!(opened.unwrap_err(), OpenError::Damaged { file: file.clone(), offset: bounds[5] });
+    }
+}
+
+/// Bytes in a cut record that begin like record after record, each as long as all that is left.
+#[test]
+fn looking_behind_a_cut_record_comes_to_an_end() {
+    let (mut disk, file) = log_bytes(1);
+    let mut bytes = disk.read(&file).unwrap();
+    let (record, count) = (25, 40_000_u32);
+    bytes.extend((record * count + 1000).to_le_bytes());
+    for n in 0..count {
+        bytes.extend([0; 4]);
+        bytes.extend(9_u64.to_le_bytes());
+        bytes.extend(1_u64.to_le_bytes());
+        bytes.push(RecordKind::Lock as u8);
+        bytes.extend((record * count.saturating_sub(n + 2)).to_le_bytes());
+    }
+    let opened = Log::open(with_bytes(&file, &bytes), identity("test", 1));
+    assert!(matches!(opened, Err(OpenError::Damaged { .. })));
+}
+
 proptest! {
     #[test]
-    fn damage_in_the_middle_is_refused_with_its_place(at in 0usize..200, bit in 0u8..8) {
+    fn damage_in_the_middle_is_refused_with_its_place(at in 0usize..1000, bit in 0u8..8) {
         let (mut disk, file) = log_bytes(9);
         let mut bytes = disk.read(&file).unwrap();
         let at = at % bytes.len();
+        let last = bounds(&bytes, 9)[8];
         bytes[at] ^= 1 << bit;
         let (_, whole) = Log::open(disk, identity("test", 1)).unwrap();
         match Log::open(with_bytes(&file, &bytes), identity("test", 1)) {
             Err(OpenError::Damaged { offset, .. }) => prop_assert!(offset <= at),
             Err(OpenError::Foreign { .. }) => prop_assert!(false, "the checksum covers the identity"),
             Err(other) => prop_assert!(false, "{other}"),
-            // A damaged length may point past the end, and damage in the last record looks like a cut: both lose only
-            // records from the damage on, and never change one.
-            Ok((_, entries)) => prop_assert_eq!(&entries[..], &whole[..entries.len()]),
+            // Damage in the last record looks like a cut: it is lost, and never changed.
+            Ok((_, entries)) => {
+                prop_assert!(at >= last, "byte {at} of {last}");
+                prop_assert_eq!(&entries[..], &whole[..8]);
+            }
         }
     }
 
