@@ -33,7 +33,8 @@ pub(super) enum Event<M: Model, Msg> {
     Sets(Height),
     Peer(M::Peer, bool),
     Status(oneshot::Sender<Status<M>>),
-    Message(M::Peer, Msg),
+    /// With its length.
+    Message(M::Peer, Msg, u64),
     Built(Slot, Option<M::Value>),
     Verdict(Slot, M::Id, Verdict),
     Applied(M::Id, Result<Tip<M>, ApplyError>),
@@ -79,6 +80,8 @@ pub(super) struct Driver<M: Model, E: Engine<M>, S, D> {
     events: Sender<Event<M, E::Msg>>,
     inbox: Receiver<Event<M, E::Msg>>,
     counters: Arc<Counters>,
+    /// Messages among the inputs, and their bytes: they count as waiting until the engine has had them.
+    taken: (u64, u64),
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -139,6 +142,7 @@ where
             events,
             inbox,
             counters,
+            taken: (0, 0),
             tasks: Vec::new(),
         })
     }
@@ -147,6 +151,7 @@ where
         self.connect();
         loop {
             self.work();
+            self.make_room();
             let event = match self.timers.values().min() {
                 Some(at) => self.inbox.recv_timeout(at.since(self.clock.now())),
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -189,8 +194,8 @@ where
                 let _gone = answer.send(self.engine.status()).is_err();
                 return;
             }
-            Event::Message(from, msg) => {
-                self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            Event::Message(from, msg, len) => {
+                self.taken = (self.taken.0 + 1, self.taken.1 + len);
                 Input::Message { from, msg, checked: false }
             }
             Event::Built(slot, value) => Input::Built { slot, value },
@@ -208,6 +213,12 @@ where
             Event::Stop => return,
         };
         self.inputs.push_back(input);
+    }
+
+    fn make_room(&mut self) {
+        let (messages, bytes) = core::mem::take(&mut self.taken);
+        self.counters.waiting.fetch_sub(messages, Ordering::Relaxed);
+        self.counters.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn fire_timers(&mut self) {
@@ -380,12 +391,16 @@ where
                     Counters::count(&counters.malformed);
                     continue;
                 };
-                if counters.waiting.load(Ordering::Relaxed) >= limits.inbound {
+                let len = bytes.len() as u64;
+                let full = counters.waiting.load(Ordering::Relaxed) >= limits.inbound
+                    || counters.waiting_bytes.load(Ordering::Relaxed) + len > limits.inbound_bytes;
+                if full {
                     Counters::count(&counters.dropped);
                     continue;
                 }
                 counters.waiting.fetch_add(1, Ordering::Relaxed);
-                if events.send(Event::Message(from, msg)).is_err() {
+                counters.waiting_bytes.fetch_add(len, Ordering::Relaxed);
+                if events.send(Event::Message(from, msg, len)).is_err() {
                     break;
                 }
             }

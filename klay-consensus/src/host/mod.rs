@@ -4,7 +4,7 @@
 //! |---|---|
 //! | engine, gate and log | one thread; a step never waits for anything but the log |
 //! | building, checking, applying | tasks; a result that comes too late is dropped by the engine |
-//! | receiving | one task that decodes; votes and proposals wait in a bounded queue and are dropped when it is full |
+//! | receiving | one task that decodes; messages wait in a queue bounded in number and bytes, what does not fit is dropped |
 //! | sending | one task behind a bounded queue |
 //!
 //! Every effect of a step that speaks in our name waits until the log is durable; one sync serves a whole step.
@@ -56,6 +56,8 @@ pub enum StartError {
 pub struct HostLimits {
     /// Received messages that wait for the engine.
     pub inbound: u64,
+    /// Bytes of them, as they came. A message that does not fit is dropped, so no less than one message may have.
+    pub inbound_bytes: u64,
     /// Messages that wait to be sent.
     pub outbound: usize,
     /// Values that are checked at the same time.
@@ -66,7 +68,7 @@ pub struct HostLimits {
 
 impl Default for HostLimits {
     fn default() -> Self {
-        Self { inbound: 1024, outbound: 1024, checks: 8, message: Limits::default() }
+        Self { inbound: 1024, inbound_bytes: 48 << 20, outbound: 1024, checks: 8, message: Limits::default() }
     }
 }
 
@@ -100,6 +102,7 @@ pub struct Counters {
     /// Signatures that the gate refused.
     pub refused: AtomicU64,
     pub(crate) waiting: AtomicU64,
+    pub(crate) waiting_bytes: AtomicU64,
 }
 
 impl Counters {

@@ -2,19 +2,28 @@
 
 use crate::common;
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use crate::common::{Chain, TestBlock, identity, signer};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use async_trait::async_trait;
 use klay_consensus::{
     dev::{Dev, DevConfig},
     gate::{Gate, GateOptions},
-    host::{App, BuildRequest, Setup, Tip, start},
-    istanbul::{CommittedSeals, HeaderValue, seal},
-    types::{ApplyError, Height, Slot, Value, Verdict, WallTime},
+    host::{
+        App, BuildRequest, HostHandle, HostLimits, MemoryNetwork, MemoryTransport, Network, Setup, Tip, Transport,
+        start,
+    },
+    istanbul::{CommittedSeals, HeaderValue, IstanbulRecord, seal},
+    types::{
+        ApplyError, Class, Codec, Delays, Effect, Effects, Engine, Floor, Height, Input, Limits, Malformed, Refuse,
+        Round, Slot, Status, Time, Validate, Value, Verdict, WallTime,
+    },
     wal::MemoryDisk,
 };
 
@@ -112,5 +121,129 @@ fn an_interval_makes_blocks_by_itself_and_stops_when_told() {
         let height = app.blocks.lock().unwrap().len();
         tokio::time::sleep(Duration::from_millis(80)).await;
         assert!(app.blocks.lock().unwrap().len() <= height + 1, "an apply under way may finish");
+    });
+}
+
+/// An engine that passes everything on, while nobody holds it up.
+struct Echo(EchoConfig);
+
+struct EchoConfig {
+    to: Vec<Address>,
+    hold: Arc<AtomicBool>,
+}
+
+impl Validate for EchoConfig {
+    fn validate(&self) -> Result<(), Refuse> {
+        Ok(())
+    }
+}
+
+impl Engine<Chain> for Echo {
+    type Msg = Vec<u8>;
+    type Record = IstanbulRecord;
+    type Config = EchoConfig;
+    const NAME: &'static str = "echo";
+    const DELAYS: Delays = Delays { block: 1, finality: 1 };
+
+    fn open(config: EchoConfig, _: Floor<Chain>, _: Vec<IstanbulRecord>) -> Result<Self, Refuse> {
+        Ok(Self(config))
+    }
+
+    fn step(&mut self, _: Time, input: Input<Chain, Vec<u8>>, fx: &mut Effects<Chain, Vec<u8>, IstanbulRecord>) {
+        if let Input::Message { msg, .. } = input {
+            while self.0.hold.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            fx.push(Effect::Relay { to: self.0.to.clone(), msg, class: Class::Vote });
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    fn status(&self) -> Status<Chain> {
+        Status {
+            height: Height::ZERO,
+            round: Round::ZERO,
+            state: "echo",
+            waiting: false,
+            proposer: None,
+            proposal: None,
+            lock: None,
+            vote1: 0,
+            vote2: 0,
+            skips: 0,
+            backlog: 0,
+        }
+    }
+}
+
+struct Plain;
+
+impl Codec<Chain> for Plain {
+    type Msg = Vec<u8>;
+
+    fn encode(&self, msg: &Vec<u8>, out: &mut Vec<u8>) {
+        out.extend_from_slice(msg);
+    }
+
+    fn decode(&self, bytes: &[u8], _: Limits) -> Result<Vec<u8>, Malformed> {
+        Ok(bytes.to_vec())
+    }
+}
+
+/// An echo at port 1 that passes on to port 3.
+async fn echo(
+    network: &MemoryNetwork<Chain>,
+    limits: HostLimits,
+    hold: &Arc<AtomicBool>,
+) -> HostHandle<Chain, Vec<u8>> {
+    let (gate, entries) =
+        Gate::open(signer(1), MemoryDisk::new(), None, identity("echo", 1), GateOptions::default()).unwrap();
+    let config = EchoConfig { to: vec![signer(3).address()], hold: Arc::clone(hold) };
+    let app = Arc::new(TestApp::default()) as Arc<dyn App<Chain>>;
+    let transport = Arc::new(network.join(signer(1).address()));
+    let setup: Setup<Chain, Echo, _, _> = Setup { limits, ..Setup::alone(config, gate, entries, app) };
+    start(setup.with_network(Network { transport, codec: Arc::new(Plain) })).await.unwrap()
+}
+
+async fn frame(port: &MemoryTransport<Chain>) -> Vec<u8> {
+    tokio::time::timeout(Duration::from_secs(10), port.next()).await.expect("a frame").unwrap().1
+}
+
+#[test]
+fn what_waits_for_the_engine_is_bounded_in_bytes() {
+    runtime().block_on(async {
+        let network = MemoryNetwork::new(64);
+        let (peer, sink) = (network.join(signer(2).address()), network.join(signer(3).address()));
+        let hold = Arc::new(AtomicBool::new(true));
+        let host = echo(&network, HostLimits { inbound_bytes: 4096, ..HostLimits::default() }, &hold).await;
+        for n in 0..10 {
+            peer.send(signer(1).address(), Class::Proposal, vec![n; 1024]).await;
+        }
+        let dropped = || host.counters().dropped.load(Ordering::Relaxed);
+        for _ in 0..2000 {
+            if dropped() == 6 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(dropped(), 6, "four have room, with the one that the engine looks at");
+        hold.store(false, Ordering::SeqCst);
+        for n in 0..4 {
+            assert_eq!(frame(&sink).await, vec![n; 1024]);
+        }
+        // The room is free again as soon as the engine rests.
+        for n in 10..14 {
+            loop {
+                peer.send(signer(1).address(), Class::Proposal, vec![n; 4096]).await;
+                if let Ok(frame) = tokio::time::timeout(Duration::from_millis(200), sink.next()).await {
+                    assert_eq!(frame.unwrap().1, vec![n; 4096]);
+                    break;
+                }
+            }
+        }
+        host.stop().await;
     });
 }

@@ -412,6 +412,31 @@ fn local_blocks_for_later_are_all_handled_again() {
     assert_eq!(bench.engine.queued().len(), 2, "the two proposals; the block of the third height waits");
 }
 
+/// A proposal carries a whole value, so of those that come too early few are kept: the nearest.
+#[test]
+fn two_proposals_of_a_sender_are_kept_for_later() {
+    let run = |compat| {
+        let mut bench = Bench::new(4, 22, 1, compat);
+        bench.step(Input::Start);
+        for round in [15, 11, 7, 19] {
+            bench.run(&json!({"op": "recv", "kind": "preprepare", "from": 3, "seq": 1, "round": round, "value": "A"}));
+        }
+        bench
+    };
+    let mut bounded = run(Compat::default());
+    assert_eq!(bounded.engine.status().backlog, 2);
+    bounded.run(&json!({"op": "recv", "kind": "prepare", "from": 3, "seq": 1, "round": 7, "value": "A"}));
+    assert_eq!(bounded.engine.status().backlog, 3, "votes are small");
+    for from in [0, 2, 3] {
+        bounded.run(&json!({"op": "recv", "kind": "roundchange", "from": from, "seq": 1, "round": 7}));
+    }
+    let status = bounded.engine.status();
+    assert_eq!((status.round, status.vote1), (Round::new(7), 2), "the nearest was kept, and our own vote is there");
+    assert_eq!(status.backlog, 1);
+
+    assert_eq!(run(Compat::faithful()).engine.status().backlog, 4, "the reference has no limit");
+}
+
 #[test]
 fn priorities_of_the_backlog() {
     for file in vectors("wire.json", "consensus.json") {

@@ -13,6 +13,8 @@ use crate::types::View;
 
 /// Messages kept per sender when bounds apply.
 const PER_SENDER: usize = 64;
+/// Proposals among them: a proposal carries a whole value.
+const PROPOSALS_PER_SENDER: usize = 2;
 /// Messages kept per sender otherwise: far beyond what an honest sender has under way.
 const PER_SENDER_UNBOUNDED: usize = 16_384;
 /// Heights ahead of the present when bounds apply.
@@ -74,15 +76,22 @@ impl<V> Backlog<V> {
         } else {
             (0, 0, backlog_priority(code, view).wrapping_neg(), self.arrivals)
         };
-        let limit = if self.bounded { PER_SENDER } else { PER_SENDER_UNBOUNDED };
         let kept = self.senders.entry(from).or_default();
-        if kept.len() >= limit {
+        let proposals = || kept.iter().filter(|(_, message)| message.code() == Code::Preprepare);
+        let limit = if self.bounded { PER_SENDER } else { PER_SENDER_UNBOUNDED };
+        let furthest = if self.bounded && code == Code::Preprepare && proposals().count() >= PROPOSALS_PER_SENDER {
+            proposals().next_back().map(|(last, _)| *last)
+        } else if kept.len() >= limit {
+            kept.last_key_value().map(|(last, _)| *last)
+        } else {
+            None
+        };
+        if let Some(furthest) = furthest {
             // The furthest one goes: the present needs the nearest.
-            let furthest = kept.last_key_value().is_some_and(|(last, _)| *last > key);
-            if !furthest {
+            if furthest <= key {
                 return false;
             }
-            kept.pop_last();
+            kept.remove(&furthest);
         }
         kept.insert(key, message);
         true
