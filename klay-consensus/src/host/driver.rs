@@ -16,7 +16,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{App, BuildRequest, Counters, HostLimits, Network, OnEvidence, Setup, StartError, Tip};
+use super::{App, BuildRequest, Counters, HostLimits, Network, OnEvidence, Setup, StartError, Tip, known::Known};
 use crate::{
     gate::{Admitted, Gate, GateError, records},
     types::{
@@ -72,6 +72,7 @@ pub(super) struct Driver<M: Model, E: Engine<M>, S, D> {
     app: Arc<dyn App<M>>,
     network: Option<Network<M, E::Msg>>,
     outgoing: Option<mpsc::Sender<Outgoing<M>>>,
+    relayed: Known,
     checks: Arc<Semaphore>,
     limits: HostLimits,
     on_evidence: Option<OnEvidence<M>>,
@@ -134,6 +135,7 @@ where
             app,
             network,
             outgoing: None,
+            relayed: Known::default(),
             checks: Arc::new(Semaphore::new(limits.checks)),
             limits,
             on_evidence,
@@ -257,7 +259,7 @@ where
                 }
                 Effect::Send { to, msg, class, after } => self.say(vec![to], msg, class, after),
                 Effect::Broadcast { to, msg, class, after } => self.say(to, msg, class, after),
-                Effect::Relay { to, msg, class } => self.say(to, msg, class, None),
+                Effect::Relay { to, msg, class } => self.relay(to, class, &msg),
                 Effect::SetTimer { id, at } => {
                     self.timers.insert(id, at);
                 }
@@ -318,12 +320,27 @@ where
     }
 
     fn transmit(&self, to: Vec<M::Peer>, class: Class, msg: &E::Msg) {
-        let (Some(network), Some(outgoing)) = (&self.network, &self.outgoing) else {
-            return;
-        };
+        if let Some(bytes) = self.encode(msg) {
+            self.post(Outgoing { to, class, bytes });
+        }
+    }
+
+    /// RL-4: once. Whoever has the message already passes it on no more, so it does not go round in circles.
+    fn relay(&mut self, to: Vec<M::Peer>, class: Class, msg: &E::Msg) {
+        if let Some(bytes) = self.encode(msg).filter(|bytes| self.relayed.note(bytes)) {
+            self.post(Outgoing { to, class, bytes });
+        }
+    }
+
+    fn encode(&self, msg: &E::Msg) -> Option<Vec<u8>> {
+        let network = self.network.as_ref()?;
         let mut bytes = Vec::new();
         network.codec.encode(msg, &mut bytes);
-        if outgoing.try_send(Outgoing { to, class, bytes }).is_err() {
+        Some(bytes)
+    }
+
+    fn post(&self, message: Outgoing<M>) {
+        if self.outgoing.as_ref().is_some_and(|outgoing| outgoing.try_send(message).is_err()) {
             Counters::count(&self.counters.dropped);
         }
     }

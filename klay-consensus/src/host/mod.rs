@@ -5,7 +5,7 @@
 //! | engine, gate and log | one thread; a step never waits for anything but the log |
 //! | building, checking, applying | tasks; a result that comes too late is dropped by the engine |
 //! | receiving | one task that decodes; messages wait in a queue bounded in number and bytes, what does not fit is dropped |
-//! | sending | one task behind a bounded queue |
+//! | sending | one task behind a bounded queue; a message of somebody else is passed on once (RL-4) |
 //!
 //! Every effect of a step that speaks in our name waits until the log is durable; one sync serves a whole step.
 //!
@@ -13,6 +13,7 @@
 
 mod app;
 mod driver;
+mod known;
 mod memory;
 
 use std::{

@@ -80,9 +80,10 @@ pub enum Effect<M: Model, Msg, R> {
         /// Not before this is durable (EN-3).
         after: Option<Lsn>,
     },
-    /// Pass on a message of somebody else.
+    /// Pass on a message of somebody else. The engine asks each time that it accepts the message; the host does it once,
+    /// or messages go round in circles.
     Relay {
-        /// The peers; the host leaves out those that have it.
+        /// The peers.
         to: Vec<M::Peer>,
         /// The message.
         msg: Msg,

@@ -247,3 +247,20 @@ fn what_waits_for_the_engine_is_bounded_in_bytes() {
         host.stop().await;
     });
 }
+
+/// Two nodes that pass on what they accept would send one message to each other for ever.
+#[test]
+fn a_message_is_passed_on_once() {
+    runtime().block_on(async {
+        let network = MemoryNetwork::new(64);
+        let (peer, sink) = (network.join(signer(2).address()), network.join(signer(3).address()));
+        let host = echo(&network, HostLimits::default(), &Arc::default()).await;
+        for message in [b"one", b"one", b"two", b"one", b"two", b"end"] {
+            peer.send(signer(1).address(), Class::Vote, message.to_vec()).await;
+        }
+        for message in [b"one", b"two", b"end"] {
+            assert_eq!(frame(&sink).await, message);
+        }
+        host.stop().await;
+    });
+}
