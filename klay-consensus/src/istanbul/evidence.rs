@@ -1,6 +1,6 @@
 //! Evidence of this engine, for anybody who did not see it happen.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 use super::{
     Body, Message, WireValue,
@@ -12,7 +12,9 @@ use crate::types::{Evidence, Limits, Misbehaviour, Unproven};
 /// knows them; without a chain, [`RawBlock`](super::RawBlock) will do for `V`.
 ///
 /// The protocol of the reference signs no chain id. Two messages are therefore held against their sender only if they
-/// name the same parent: a key that serves two chains is not blamed for having spoken on both.
+/// name the same parent: a key that serves two chains is not blamed for having spoken on both. And a node of the
+/// reference that answers a proposal for a block it has already seals what it discusses now, or nothing (D9), so a seal is
+/// held against its sender only if nobody can have made it.
 ///
 /// # Errors
 /// If it proves nothing.
@@ -42,14 +44,17 @@ pub fn check_evidence<V: WireValue>(
             _ => false,
         },
         (Misbehaviour::BadSeal, [one]) => match &one.body {
-            Body::Commit(subject) => {
-                let sealed = Seal::try_from(&one.envelope.committed_seal[..]).ok();
-                let sealer = sealed.and_then(|sealed| authors.author(seal::committed_digest(subject.digest), &sealed));
-                sealer != Some(evidence.offender)
-            }
+            Body::Commit(subject) => is_no_seal(subject.digest, &one.envelope.committed_seal, authors),
             _ => false,
         },
         _ => false,
     };
     if contradict { Ok(()) } else { Err(Unproven::NoContradiction) }
+}
+
+/// Whether these bytes are no seal over anything, which no honest node sends in a commit. A seal over something else is
+/// one: it recovers to somebody, if not to its maker.
+pub(super) fn is_no_seal(id: B256, bytes: &[u8], authors: &dyn Authors) -> bool {
+    let author = |sealed| authors.author(seal::committed_digest(id), &sealed);
+    !bytes.is_empty() && Seal::try_from(bytes).ok().and_then(author).is_none()
 }

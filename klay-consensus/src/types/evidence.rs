@@ -33,7 +33,7 @@ pub enum Misbehaviour {
     Amnesia = 3,
     /// A proposal whose justification does not hold.
     BadCertificate = 4,
-    /// A commit whose seal is not the sender's.
+    /// A commit whose seal is not the sender's; under the reference's rules, one whose seal is nobody's.
     BadSeal = 5,
 }
 

@@ -172,6 +172,14 @@ fn anybody_can_check_evidence_of_istanbul() {
     let good = signed_by(2, seal::committed_digest(B256::repeat_byte(3)));
     assert_eq!(check(&commit(&good)), Err(Unproven::NoContradiction));
     check(&commit(&good[..64])).unwrap();
+    let another = signed_by(2, seal::committed_digest(B256::repeat_byte(4)));
+    for of_the_reference in [&another[..], b""] {
+        assert_eq!(
+            check(&commit(of_the_reference)),
+            Err(Unproven::NoContradiction),
+            "an honest answer to an old proposal"
+        );
+    }
 
     let asked = |round| {
         let view = View::new(VIEW.slot, Round::new(round));

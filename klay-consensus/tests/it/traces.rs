@@ -15,8 +15,8 @@ use klay_consensus::{
         seal::{self, Seal},
     },
     types::{
-        Committee, Committees, Domain, Effect, Effects, Engine, Floor, Height, Input, NotYet, Round, Slot, Time,
-        TimerId, Value as _, Verdict, View, quorum, timeouts::Legacy,
+        Committee, Committees, Domain, Effect, Effects, Engine, Fault, Floor, Height, Input, Misbehaviour, NotYet,
+        Round, Slot, Time, TimerId, Value as _, Verdict, View, quorum, timeouts::Legacy,
     },
     valset::AddressSet,
 };
@@ -70,6 +70,9 @@ struct Seen {
     sent: Vec<TimerId>,
     /// Own messages that left the node.
     out: Vec<Message<TestBlock>>,
+    /// Whom evidence names, and what for.
+    accused: Vec<(Address, Misbehaviour)>,
+    fault: Option<Fault>,
 }
 
 /// The keys in the order of the chain.
@@ -161,7 +164,10 @@ impl Bench {
                         self.seen.decided.push(call);
                     }
                     Effect::Broadcast { msg, .. } => self.seen.out.push(msg),
-                    Effect::Rejected { why, .. } => self.seen.error = Some(why.reason),
+                    Effect::Rejected { why, .. } => {
+                        (self.seen.error, self.seen.fault) = (Some(why.reason), Some(why.fault));
+                    }
+                    Effect::Evidence(evidence) => self.seen.accused.push((evidence.offender, evidence.kind)),
                     _ => {}
                 }
             }
@@ -485,6 +491,27 @@ fn poisoned_seals_are_counted_by_the_reference_and_dropped_by_default() {
         assert!(fixed.seen.decided.is_empty());
         assert_eq!(fixed.engine.voters().1.len(), 1, "only the commit with a good seal counts");
     }
+}
+
+/// Trace `old-preprepare-answered-with-commit`: a node of the reference that has the block of an old view seals what it
+/// discusses now, or nothing. It is honest, so such a commit does not count and is not held against it.
+#[test]
+fn a_commit_sealed_as_the_reference_answers_old_proposals_is_no_evidence() {
+    let mut bench = Bench::new(4, 22, 1, Compat::default());
+    bench.step(Input::Start);
+    bench.run(&json!({"op": "recv", "kind": "preprepare", "from": 0, "seq": 1, "round": 0, "value": "A"}));
+    let elsewhere = sign(&bench.signers[3], seal::committed_digest(bench.values["A2"].id()));
+    let elsewhere = alloy_primitives::hex::encode_prefixed(elsewhere);
+    let commits = [(2, "0x", Fault::Nobody), (3, &*elsewhere, Fault::Nobody), (0, "65 zero bytes", Fault::Sender)];
+    for (from, seal, fault) in commits {
+        bench.run(
+            &json!({"op": "recv", "kind": "commit", "from": from, "seq": 1, "round": 0, "value": "A", "seal": seal}),
+        );
+        assert_eq!(bench.seen.error, Some("committed seal is not the sender's"));
+        assert_eq!(bench.seen.fault, Some(fault), "{seal}");
+    }
+    assert!(bench.engine.voters().1.is_empty());
+    assert_eq!(bench.seen.accused, [(bench.signers[0].address(), Misbehaviour::BadSeal)]);
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub struct Compat {
     pub own_at_once: bool,
     /// The signer of a message must be who it claims to be, also under [`Rules::V1`] (D6).
     pub signer_is_sender: bool,
-    /// Commits whose seal is not their sender's are dropped, with evidence (D7).
+    /// Commits whose seal is not their sender's are dropped (D7), with evidence if it is no seal at all: one over
+    /// something else, or none, may come from an honest node of the reference (D9).
     pub verify_seals: bool,
     /// A proposal must have the height of its view and follow the head (D19).
     pub check_number: bool,

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     istanbul::{
         CommittedSeals, Subject,
+        evidence::is_no_seal,
         seal::{self, Seal},
     },
     types::Committee,
@@ -40,8 +41,12 @@ impl<V: WireValue> Istanbul<V> {
             return Err(Rejected::by_sender("VT-3", "message does not come from a committee"));
         }
         if code == Code::Commit && self.config.compat.verify_seals && !self.seal_holds(message, &subject) {
+            let reason = "committed seal is not the sender's";
+            if !is_no_seal(subject.digest, &message.envelope.committed_seal, &*self.config.authors) {
+                return Err(Rejected::stale("MS-5", reason)); // Perhaps an honest answer of the reference (D9).
+            }
             self.report(cx, Misbehaviour::BadSeal, sender, &[message]);
-            return Err(Rejected::by_sender("MS-5", "committed seal is not the sender's"));
+            return Err(Rejected::by_sender("MS-5", reason));
         }
         cx.trace("VT-4", self.view);
         let votes = if code == Code::Commit { &mut self.commits } else { &mut self.prepares };
