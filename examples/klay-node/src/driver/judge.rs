@@ -110,8 +110,8 @@ impl Judge {
         Ok(author)
     }
 
-    /// Checks the committed seals of the block after the head, by the engine's rule for them: by those of the reference
-    /// anybody in the council may have sealed it, by the others the committee that decides.
+    /// Checks the committed seals of a block up to the one after the head, by the engine's rule for them: by those of the
+    /// reference anybody in the council may have sealed it, by the others the committee that decides.
     pub(super) fn seals(&self, header: &Header, hash: B256) -> Result<(), Unfit> {
         let council = self.council(header.number)?;
         let extra = IstanbulExtra::decode(&header.extra).map_err(|error| Unfit::invalid("extra", error))?;
@@ -227,7 +227,7 @@ fn now() -> WallTime {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use klay_core::{PublicKey, crypto::sign_digest, genesis::Genesis, storage::Memory};
@@ -235,14 +235,14 @@ mod tests {
     use super::*;
     use crate::{chain::ChainOptions, metrics::Metrics};
 
-    const SECRETS: [[u8; 32]; 4] = [[1; 32], [2; 32], [3; 32], [4; 32]];
+    pub(in crate::driver) const SECRETS: [[u8; 32]; 4] = [[1; 32], [2; 32], [3; 32], [4; 32]];
 
-    fn address(secret: &[u8; 32]) -> Address {
+    pub(in crate::driver) fn address(secret: &[u8; 32]) -> Address {
         PublicKey::from_secret(secret).unwrap().address()
     }
 
     /// A chain whose council has four members and its committees three.
-    fn chain() -> Chain {
+    pub(in crate::driver) fn chain() -> Chain {
         let text = include_str!("../../tests/vectors/council-4/genesis.json");
         let mut genesis: serde_json::Value = serde_json::from_str(text).unwrap();
         let extra = IstanbulExtra::genesis(SECRETS.iter().map(address).collect()).encode();
@@ -251,7 +251,7 @@ mod tests {
         Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap()
     }
 
-    fn seal_of(secret: &[u8; 32], digest: B256) -> [u8; 65] {
+    pub(in crate::driver) fn seal_of(secret: &[u8; 32], digest: B256) -> [u8; 65] {
         let signature = sign_digest(secret, digest).unwrap();
         let (r, s) = (signature.r.to_be_bytes::<32>(), signature.s.to_be_bytes::<32>());
         [&r[..], &s, &[signature.v.to()]].concat().try_into().unwrap()

@@ -37,6 +37,16 @@ pub(crate) struct Keeper {
     writer: Mutex<()>,
 }
 
+/// What the chain has at the height of a block.
+enum Place {
+    /// Nothing yet.
+    Free,
+    /// This very block.
+    Same,
+    /// Another one.
+    Other(B256),
+}
+
 /// What became of a decided block.
 pub(super) enum Taken {
     /// It is the head now.
@@ -71,27 +81,31 @@ impl Keeper {
         executed: &Executed,
     ) -> Result<Taken, Refused> {
         let _writer = self.writer.lock();
-        if self.is_known(header.number, hash)? {
-            return Ok(Taken::Known);
+        match self.place(header.number, hash)? {
+            Place::Free => {}
+            Place::Same => return Ok(Taken::Known),
+            Place::Other(known) => return Err(self.fork(header.number, known, hash)),
         }
         let head = self.append(header, hash, author, executed, true)?;
         self.chain.announce(head.clone());
         Ok(Taken::New(head))
     }
 
-    /// Whether the chain has this very block. Another one at its height would be a fork.
-    fn is_known(&self, number: u64, hash: B256) -> Result<bool, Refused> {
+    fn place(&self, number: u64, hash: B256) -> Result<Place, Refused> {
         if number > self.chain.head().number() {
-            return Ok(false);
+            return Ok(Place::Free);
         }
-        let not_now = |reason: String| Refused::NotNow { number, reason };
-        let known = self.chain.header(number).map_err(|error| not_now(error.to_string()))?.hash();
-        if known == hash {
-            return Ok(true);
-        }
-        tracing::error!(number, %known, other = %hash, "two blocks of one height");
+        let header = self.chain.header(number);
+        let known = header.map_err(|error| Refused::NotNow { number, reason: error.to_string() })?.hash();
+        Ok(if known == hash { Place::Same } else { Place::Other(known) })
+    }
+
+    /// Raises the alarm: another block was decided where the chain has one. To be asked for only once that is certain,
+    /// as anybody can make up a header.
+    fn fork(&self, number: u64, known: B256, other: B256) -> Refused {
+        tracing::error!(number, %known, %other, "two blocks of one height");
         self.metrics.forks.add(1);
-        Err(Refused::Invalid { number, reason: format!("the chain has {known} there, not {hash}") })
+        Refused::Invalid { number, reason: format!("the chain has {known} there, not {other}") }
     }
 
     fn append(
@@ -124,8 +138,13 @@ impl Keeper {
     fn take_over(&self, block: Received) -> Result<Option<Head>, Refused> {
         let Received { header, transactions } = block;
         let (number, hash) = (header.number, header.hash());
-        if self.is_known(number, hash)? {
-            return Ok(None);
+        match self.place(number, hash)? {
+            Place::Free => {}
+            Place::Same => return Ok(None),
+            Place::Other(known) => {
+                self.judge.seals(&header, hash).map_err(|error| refused(number, error))?;
+                return Err(self.fork(number, known, hash));
+            }
         }
         let base = match self.undecided.base(&self.chain, header.parent_hash) {
             Ok(Some(base)) if base.header.number == self.chain.head().number() => base,
@@ -196,5 +215,86 @@ impl Importer for Door {
         let keeper = Arc::clone(&self.0);
         let taken = tokio::task::spawn_blocking(move || keeper.take_all(blocks)).await;
         taken.unwrap_or_else(|error| Err(Refused::NotNow { number, reason: error.to_string() }))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use klay_consensus::{istanbul::HeaderValue as _, types::Value as _};
+    use klay_core::block::IstanbulExtra;
+    use klay_vm::randao::RevealSigner;
+
+    use super::*;
+    use crate::{
+        driver::{
+            Author, Votes, build,
+            judge::tests::{SECRETS, address, chain, seal_of},
+        },
+        pool::PoolConfig,
+    };
+
+    /// The keeper of a chain with one block, and what that block does.
+    fn keeper(engine: EngineKind) -> (Arc<Keeper>, Arc<Executed>) {
+        let chain = chain();
+        let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
+        let keeper = Keeper::new(chain.clone(), pool, Arc::default(), engine, 1);
+        let me = address(&SECRETS[0]);
+        let author = Author {
+            address: me,
+            rewardbase: me,
+            randao: RevealSigner::derive(&SECRETS[0]).unwrap(),
+            vanity: Vec::new(),
+            gas_limit: 1_000_000,
+            period: 1,
+        };
+        let base = keeper.undecided.base(&chain, chain.head().hash).unwrap().unwrap();
+        let votes = Votes::default();
+        let built = build::build(&chain, &keeper.pool, (&author, &votes), &base, Duration::from_secs(1), true);
+        let block = built.unwrap().unwrap();
+        let executed = Arc::clone(block.executed().unwrap());
+        assert!(keeper.decided(block.header().clone(), block.id(), me, &executed).is_ok());
+        (keeper, executed)
+    }
+
+    /// Another block 1, with the seals of these.
+    fn other(engine: EngineKind, secrets: &[[u8; 32]]) -> Received {
+        let mut extra = IstanbulExtra::genesis(Vec::new());
+        extra.vanity[23..31].copy_from_slice(&1u64.to_be_bytes());
+        let mut header = Header { number: 1, extra: extra.encode().into(), ..Header::default() };
+        let hash = header.hash();
+        let digest = engine.seal_digest(&header, hash, 0).unwrap();
+        extra.committed_seals = secrets.iter().map(|secret| seal_of(secret, digest)).collect();
+        header.extra = extra.encode().into();
+        assert_eq!(header.hash(), hash);
+        Received { header, transactions: Vec::new() }
+    }
+
+    #[test]
+    fn only_seals_of_the_validators_make_a_fork() {
+        for engine in [EngineKind::Istanbul, EngineKind::Justified, EngineKind::Simplex] {
+            let (keeper, _) = keeper(engine);
+            let committee = keeper.chain.council_at(1).unwrap().committee(0).unwrap();
+            let inside: Vec<_> = SECRETS.into_iter().filter(|secret| committee.contains(&address(secret))).collect();
+            for secrets in [&[][..], &[[9; 32]; 3]] {
+                let refused = keeper.take_all(vec![other(engine, secrets)]);
+                assert!(matches!(refused, Err(Refused::Invalid { number: 1, .. })), "{engine:?}: {refused:?}");
+                assert_eq!(keeper.metrics.forks.value(), 0, "{engine:?}");
+            }
+            let refused = keeper.take_all(vec![other(engine, &inside)]);
+            assert!(matches!(refused, Err(Refused::Invalid { number: 1, .. })), "{engine:?}: {refused:?}");
+            assert_eq!(keeper.metrics.forks.value(), 1, "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_decision_of_the_engine_is_a_fork() {
+        let (keeper, executed) = keeper(EngineKind::Istanbul);
+        let header = other(EngineKind::Istanbul, &[]).header;
+        let hash = header.hash();
+        assert!(keeper.decided(header, hash, address(&SECRETS[0]), &executed).is_err());
+        assert_eq!(keeper.metrics.forks.value(), 1);
     }
 }
