@@ -12,7 +12,7 @@
 //! | second vote, skip | the other one was made in that view, where the engine's rules say so |
 //!
 //! Beside the key lies an *anchor*: the highest slot signed. A key whose log is missing or ends below its anchor is
-//! refused, since what it said is forgotten; [`GateOptions::resume_above`] is the operator's word on how to go on. A
+//! refused, since what it said is forgotten; [`GateOptions::resume`] is the operator's word on how to go on. A
 //! [`GateState`] takes a key's memory to another machine.
 //!
 //! Source: chapter 50, section 5.4.
@@ -56,11 +56,11 @@ pub enum GateOpenError {
         /// Highest slot in the log, if any.
         log: Option<Slot>,
     },
-    /// The operator's floor lies at or below what the key has signed.
-    #[error("cannot resume above slot {resume}: the key has signed in slot {anchor}")]
+    /// The operator's word is not true: the key has signed there.
+    #[error("cannot resume with nothing signed from slot {unsigned} on: the key has signed in slot {anchor}")]
     ResumeTooLow {
-        /// The operator's floor.
-        resume: Slot,
+        /// Where the key has not signed, by the operator's word.
+        unsigned: Slot,
         /// Highest slot signed.
         anchor: Slot,
     },
@@ -110,9 +110,17 @@ pub struct GateOptions {
     pub rules: GateRules,
     /// The last decided slot of the chain.
     pub floor: Slot,
-    /// An operator's statement that no copy of the key has signed anything in or above this slot, after the log was
-    /// lost. The gate then signs above it, one slot later.
-    pub resume_above: Option<Slot>,
+    /// An operator's word, after the log was lost.
+    pub resume: Option<Resume>,
+}
+
+/// An operator's word on a key whose log was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// No copy of the key has signed anything in or above this slot.
+    pub unsigned: Slot,
+    /// The gate signs above this slot alone: the last one of the height in which the other one lies.
+    pub above: Slot,
 }
 
 /// A statement that the gate has allowed and taken into the log. Turns into a signature once.
@@ -173,18 +181,19 @@ impl<S, D: Disk> Gate<S, D> {
         Ok(highest)
     }
 
-    fn match_anchor(&mut self, log: Option<Slot>, resume: Option<Slot>) -> Result<(), GateOpenError> {
+    fn match_anchor(&mut self, log: Option<Slot>, resume: Option<Resume>) -> Result<(), GateOpenError> {
         let signed = self.anchor.as_ref().and_then(Anchor::slot);
-        if let Some(resume) = resume {
-            if let Some(anchor) = signed.max(log).filter(|signed| *signed >= resume) {
-                return Err(GateOpenError::ResumeTooLow { resume, anchor });
+        if let Some(Resume { unsigned, above }) = resume {
+            if let Some(anchor) = signed.max(log).filter(|signed| *signed >= unsigned) {
+                return Err(GateOpenError::ResumeTooLow { unsigned, anchor });
             }
+            let floor = above.max(unsigned);
             let lsn = self.log.next_lsn();
-            self.log.append(lsn, resume, RecordKind::Floor, Vec::new())?;
+            self.log.append(lsn, floor, RecordKind::Floor, Vec::new())?;
             self.log.sync()?;
-            self.memory.raise_floor(resume);
+            self.memory.raise_floor(floor);
             if let Some(anchor) = &mut self.anchor {
-                anchor.raise(resume).map_err(|e| GateOpenError::Anchor(e.kind()))?;
+                anchor.raise(floor).map_err(|e| GateOpenError::Anchor(e.kind()))?;
             }
             return Ok(());
         }
@@ -319,7 +328,7 @@ impl<D: Disk> Gate<(), D> {
         let memory = Memory::new(options.rules, options.floor);
         let mut gate = Self { signer: (), log, anchor, memory, off: false };
         let highest = gate.remember(&entries)?;
-        gate.match_anchor(highest, options.resume_above)?;
+        gate.match_anchor(highest, options.resume)?;
         Ok((gate, entries))
     }
 }

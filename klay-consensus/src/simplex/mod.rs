@@ -56,7 +56,7 @@ pub use evidence::check_evidence;
 pub use message::{Certificate, Kind, SignedVote, SimplexCodec, SimplexMessage, Vote, final_digest};
 pub use proof::{certificate_holds, decision_holds, proposed_in};
 pub use record::SimplexRecord;
-pub use views::place_of;
+pub use views::{before_epoch, place_of};
 
 use self::{
     speech::Finalizing,

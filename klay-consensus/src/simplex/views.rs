@@ -39,6 +39,11 @@ pub const fn place_of(view: Slot) -> (u64, Round) {
     (view.get() >> EPOCH_BITS, Round::new(number.saturating_sub(1)))
 }
 
+/// The slot between the views of an epoch and those of the epoch before it.
+pub const fn before_epoch(epoch: u64) -> Slot {
+    Slot::new(epoch.saturating_mul(1 << EPOCH_BITS))
+}
+
 impl<V: WireValue> Simplex<V> {
     pub(super) const fn epoch_of(&self, height: Height) -> u64 {
         height.get().saturating_sub(1) / self.config.epoch
@@ -49,7 +54,7 @@ impl<V: WireValue> Simplex<V> {
     }
 
     pub(super) const fn first_view(&self, epoch: u64) -> Slot {
-        Slot::new((epoch << EPOCH_BITS) + 1)
+        before_epoch(epoch).saturating_add(1)
     }
 
     pub(super) const fn height_of_epoch(&self, epoch: u64) -> Height {

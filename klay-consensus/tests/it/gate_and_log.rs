@@ -5,7 +5,7 @@
 
 use crate::common::{Chain, Signer, identity, signer};
 use klay_consensus::{
-    gate::{Conflict, Gate, GateError, GateOpenError, GateOptions, GateRules, GateState, MoveError, records},
+    gate::{Conflict, Gate, GateError, GateOpenError, GateOptions, GateRules, GateState, MoveError, Resume, records},
     simplex::SimplexRecord,
     types::{Domain, Lsn, RecordKind, Round, Slot, Statement, Step, View},
     wal::{Disk, FsDisk, Kept, Log, LogError, MemoryDisk, OpenError},
@@ -107,9 +107,12 @@ fn a_key_whose_log_is_gone_or_older_does_not_sign() {
     assert_eq!(lost, GateOpenError::LostLog { anchor: Slot::new(8), log: Some(Slot::new(7)) });
     open(&log, &anchor, GateOptions::default()).unwrap();
 
-    let resume = |slot| GateOptions { resume_above: Some(Slot::new(slot)), ..GateOptions::default() };
+    let resume = |slot| {
+        let resume = Resume { unsigned: Slot::new(slot), above: Slot::new(slot) };
+        GateOptions { resume: Some(resume), ..GateOptions::default() }
+    };
     let refused = open(&MemoryDisk::new(), &anchor, resume(8)).unwrap_err();
-    assert_eq!(refused, GateOpenError::ResumeTooLow { resume: Slot::new(8), anchor: Slot::new(8) });
+    assert_eq!(refused, GateOpenError::ResumeTooLow { unsigned: Slot::new(8), anchor: Slot::new(8) });
     let new_log = MemoryDisk::new();
     let mut gate = open(&new_log, &anchor, resume(9)).unwrap();
     assert!(say(&mut gate, &vote(9, 0, Step::Vote1, 1)).is_err(), "effective one slot later");
@@ -117,6 +120,22 @@ fn a_key_whose_log_is_gone_or_older_does_not_sign() {
     drop(gate);
     let mut gate = open(&new_log, &anchor, GateOptions::default()).unwrap();
     assert!(say(&mut gate, &vote(9, 0, Step::Vote1, 1)).is_err(), "the operator's floor survives");
+}
+
+/// Where heights have many slots, the word is about the first one of a height, and the height is left out.
+#[test]
+fn whoever_resumes_leaves_out_a_whole_height() {
+    let (mut gate, _, anchor) = fresh();
+    say(&mut gate, &vote(20, 0, Step::Vote1, 1)).unwrap();
+    let resume = |unsigned, above| {
+        let resume = Resume { unsigned: Slot::new(unsigned), above: Slot::new(above) };
+        open(&MemoryDisk::new(), &anchor, GateOptions { resume: Some(resume), ..GateOptions::default() })
+    };
+    let refused = resume(11, 30).unwrap_err();
+    assert_eq!(refused, GateOpenError::ResumeTooLow { unsigned: Slot::new(11), anchor: Slot::new(20) });
+    let mut gate = resume(21, 30).unwrap();
+    assert!(say(&mut gate, &vote(30, 0, Step::Vote1, 1)).is_err());
+    say(&mut gate, &vote(31, 0, Step::Vote1, 1)).unwrap();
 }
 
 /// The log forgets whole segments, so it may hold very many records that nobody needs any more.

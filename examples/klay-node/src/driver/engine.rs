@@ -2,15 +2,17 @@
 //! hosted.
 
 use klay_consensus::{
-    gate::GateRules,
+    gate::{GateOpenError, GateRules, Resume},
     istanbul::{justified, seal},
     simplex,
-    types::Round,
+    types::{Round, Slot},
 };
 use klay_core::{
     Address, B256,
     block::{ExtraView, Header},
 };
+
+use super::DriverError;
 
 /// How blocks are decided. All nodes of a chain have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,8 +91,113 @@ impl EngineKind {
         GateRules { exclusive_skip: matches!(self, Self::Simplex) }
     }
 
-    /// Whether the slots of its statements are heights.
-    pub(super) const fn counts_heights(self) -> bool {
-        !matches!(self, Self::Simplex)
+    /// The last slot of a block: whatever is said about later blocks is said above it. Slots are heights but for Simplex,
+    /// where each block has an epoch of views to itself.
+    pub(super) const fn last_slot(self, number: u64) -> Slot {
+        match self {
+            Self::Simplex => simplex::before_epoch(number),
+            Self::Dev | Self::Istanbul | Self::Justified => Slot::new(number),
+        }
+    }
+
+    /// The block that something in a slot was said about.
+    pub(super) const fn block_of(self, slot: Slot) -> u64 {
+        match self {
+            Self::Simplex => match slot.prev() {
+                Some(before) => simplex::place_of(before).0.saturating_add(1),
+                None => 0,
+            },
+            Self::Dev | Self::Istanbul | Self::Justified => slot.get(),
+        }
+    }
+
+    /// An operator's word that no copy of a key has signed anything about this block or a later one.
+    pub(super) fn resume(self, number: u64) -> Resume {
+        let unsigned = number.checked_sub(1).map_or(Slot::ZERO, |before| self.last_slot(before).saturating_add(1));
+        Resume { unsigned, above: self.last_slot(number) }
+    }
+
+    /// Names blocks, not slots, where an operator has to choose one.
+    pub(super) fn refusal(self, error: GateOpenError) -> DriverError {
+        let block = |slot| self.block_of(slot);
+        match error {
+            GateOpenError::LostLog { anchor, log } => {
+                DriverError::LostLog { signed: block(anchor), log: log.map(block) }
+            }
+            GateOpenError::ResumeTooLow { unsigned, anchor } => {
+                DriverError::ResumeTooLow { resume: block(unsigned), signed: block(anchor) }
+            }
+            error => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use klay_consensus::{
+        gate::{Gate, GateOptions},
+        istanbul::seal::KeySigner,
+        types::{Statement, View},
+        wal::{Identity, MemoryDisk},
+    };
+
+    use super::*;
+    use crate::driver::NodeGate;
+
+    #[test]
+    fn a_block_ends_where_the_next_one_begins() {
+        for engine in EngineKind::ALL {
+            for number in [0, 1, 2, 1_000, 250_000_000] {
+                let last = engine.last_slot(number);
+                assert_eq!(engine.block_of(last), number, "{engine:?}");
+                assert_eq!(engine.block_of(last.saturating_add(1)), number + 1, "{engine:?}");
+            }
+        }
+        // The views of block 3: each block is an epoch.
+        let view = Slot::new((2 << 32) + 7);
+        assert_eq!((simplex::place_of(view).0, EngineKind::Simplex.block_of(view)), (2, 3));
+        assert_eq!(EngineKind::Simplex.last_slot(u64::MAX), Slot::new(u64::MAX));
+    }
+
+    /// The gate of a key over a log, opened as a node opens it.
+    fn open(
+        engine: EngineKind,
+        log: &MemoryDisk,
+        anchor: &MemoryDisk,
+        resume: Option<u64>,
+    ) -> Result<NodeGate<MemoryDisk>, String> {
+        let key = klay_accounts::wallet::SecretKey::from_slice(&[1; 32]).unwrap();
+        let identity = Identity { chain_id: 1, key: key.address().to_vec(), engine: engine.name().to_owned() };
+        let resume = resume.map(|number| engine.resume(number));
+        let options = GateOptions { rules: engine.gate_rules(), resume, ..GateOptions::default() };
+        let opened = Gate::open(KeySigner::new(key), log.clone(), Some(anchor.clone()), identity, options);
+        opened.map(|(gate, _)| gate).map_err(|error| engine.refusal(error).to_string())
+    }
+
+    #[test]
+    fn an_operator_names_blocks_whatever_the_engine_counts() {
+        for engine in EngineKind::ALL {
+            // Something said about a block, in its first slot.
+            let say = |gate: &mut NodeGate<MemoryDisk>, number: u64| {
+                let statement = Statement::skip(View::first(engine.last_slot(number - 1).saturating_add(1)));
+                let admitted = gate.authorize(&statement).map_err(|error| error.to_string())?;
+                let domain = klay_consensus::types::Domain::Message;
+                let signed =
+                    gate.sign::<klay_consensus::istanbul::Klaytn<super::super::Proposal>>(admitted, domain, [9; 32]);
+                signed.map(drop).map_err(|error| error.to_string())
+            };
+            let (log, anchor) = (MemoryDisk::new(), MemoryDisk::new());
+            say(&mut open(engine, &log, &anchor, None).unwrap(), 7).unwrap();
+
+            let fresh = MemoryDisk::new();
+            let lost = open(engine, &fresh, &anchor, None).unwrap_err();
+            assert_eq!(lost, "the key has signed in block 7, the log ends at none", "{engine:?}");
+            let low = open(engine, &fresh, &anchor, Some(7)).unwrap_err();
+            assert_eq!(low, "cannot resume above block 7: the key has signed in block 7", "{engine:?}");
+            let mut gate = open(engine, &fresh, &anchor, Some(8)).unwrap();
+            assert!(say(&mut gate, 8).is_err(), "{engine:?}");
+            say(&mut gate, 9).unwrap();
+        }
     }
 }

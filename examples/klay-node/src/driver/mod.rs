@@ -48,7 +48,7 @@ use klay_consensus::{
         seal::KeySigner,
     },
     simplex::{Delta, Simplex, SimplexCodec, SimplexConfig, SimplexMessage},
-    types::{Codec, Engine, Evidence, Slot, Status, Timeouts},
+    types::{Codec, Engine, Evidence, Status, Timeouts},
     wal::{Disk, Entry, FsDisk, Identity, MemoryDisk},
 };
 use klay_core::{Address, B256, crypto::keccak256};
@@ -78,6 +78,22 @@ pub enum DriverError {
     /// The gate refuses the key or its log.
     #[error(transparent)]
     Gate(#[from] GateOpenError),
+    /// The key has signed, but the log is missing or an older copy.
+    #[error("the key has signed in block {signed}, the log ends at {}", log.map_or_else(|| "none".to_owned(), |n| n.to_string()))]
+    LostLog {
+        /// Highest block that something was signed about.
+        signed: u64,
+        /// Highest block in the log, if any.
+        log: Option<u64>,
+    },
+    /// The operator's word on a lost log is not true.
+    #[error("cannot resume above block {resume}: the key has signed in block {signed}")]
+    ResumeTooLow {
+        /// The operator's block.
+        resume: u64,
+        /// Highest block that something was signed about.
+        signed: u64,
+    },
     /// The engine refuses.
     #[error(transparent)]
     Host(#[from] StartError),
@@ -118,7 +134,7 @@ pub(crate) struct Parts {
     pub(crate) key: SecretKey,
     pub(crate) pace: Pace,
     pub(crate) log: LogFolder,
-    /// An operator's word on a lost log: see [`GateOptions::resume_above`].
+    /// An operator's word on a lost log: a block, see [`EngineKind::resume`].
     pub(crate) resume_above: Option<u64>,
     pub(crate) network: Option<Network>,
 }
@@ -301,16 +317,17 @@ impl<D: Disk + 'static> Stage<D> {
 }
 
 /// Opens the gate over a log.
-fn open_gate<D: Disk>(parts: &Parts, disk: D, anchor: Option<D>) -> Result<(NodeGate<D>, Vec<Entry>), GateOpenError> {
+fn open_gate<D: Disk>(parts: &Parts, disk: D, anchor: Option<D>) -> Result<(NodeGate<D>, Vec<Entry>), DriverError> {
     let engine = parts.pace.engine();
     let chain_id = parts.keeper.chain.config().chain_id;
     let identity = Identity { chain_id, key: parts.author.address.to_vec(), engine: engine.name().to_owned() };
     let options = GateOptions {
         rules: engine.gate_rules(),
-        floor: Slot::new(parts.keeper.chain.head().number()),
-        resume_above: parts.resume_above.map(Slot::new),
+        floor: engine.last_slot(parts.keeper.chain.head().number()),
+        resume: parts.resume_above.map(|number| engine.resume(number)),
     };
-    Gate::open(KeySigner::new(parts.key.clone()), disk, anchor, identity, options)
+    let opened = Gate::open(KeySigner::new(parts.key.clone()), disk, anchor, identity, options);
+    opened.map_err(|error| engine.refusal(error))
 }
 
 /// Names chain and protocol, so that no signature of one is good for another.

@@ -101,7 +101,7 @@ impl Driver {
 
     async fn launch<D: Disk + 'static>(parts: Parts, disk: D, anchor: Option<D>) -> Result<Self, DriverError> {
         let (gate, entries) = open_gate(&parts, disk, anchor)?;
-        let logged = gate.highest_slot().filter(|_| parts.pace.engine().counts_heights()).map_or(0, |slot| slot.get());
+        let logged = gate.highest_slot().map_or(0, |slot| parts.pace.engine().block_of(slot));
         let Parts { keeper, metrics, evidence, author, votes, pace, network, .. } = parts;
         let me = author.address;
         let app = NodeApp {

@@ -16,16 +16,26 @@ fn committers(network: &Network, node: u16, number: u64) -> Vec<String> {
 
 #[test]
 fn a_lost_log_is_refused_until_an_operator_says_how_to_go_on() {
-    let mut network = Network::start("istanbul", 4, 0, &[]);
+    goes_on_without_its_log("istanbul");
+}
+
+/// Its slots are views: the operator's block has to become one.
+#[test]
+fn a_lost_log_of_simplex_is_refused_until_an_operator_says_how_to_go_on() {
+    goes_on_without_its_log("simplex");
+}
+
+fn goes_on_without_its_log(engine: &str) {
+    let mut network = Network::start(engine, 4, 0, &[]);
     network.wait_for_block(3, &[0, 1, 2, 3]);
     network.stop();
     let me = format!("{:?}", network.address(0)).to_lowercase();
 
     fs::remove_dir_all(network.folder_of(0).join("consensus")).unwrap();
     let refused = network.refusal(0);
-    assert!(refused.contains("the key has signed in slot") && refused.contains("the log ends at none"), "{refused}");
+    assert!(refused.contains("the key has signed in block") && refused.contains("the log ends at none"), "{refused}");
     let refused = network.refusal_with(0, &["--resume-floor", "2"]);
-    assert!(refused.contains("cannot resume above slot 2: the key has signed in slot"), "{refused}");
+    assert!(refused.contains("cannot resume above block 2: the key has signed in block"), "{refused}");
 
     // The three others go on; the fourth follows, and speaks again above the floor.
     for index in 1..4 {
