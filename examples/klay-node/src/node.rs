@@ -26,8 +26,8 @@ use parking_lot::Mutex;
 use crate::{
     chain::{Chain, ChainOptions, OpenError},
     driver::{
-        Author, Door, Driver, DriverError, EngineKind, EngineStatus, EvidenceBook, Keeper, LogFolder, Pace, Parts,
-        Votes,
+        Author, Door, Driver, DriverError, EngineFault, EngineKind, EngineStatus, EvidenceBook, Keeper, LogFolder,
+        Pace, Parts, Votes,
     },
     import::{ImportError, Imported, import},
     metrics::Metrics,
@@ -420,6 +420,11 @@ impl Node {
     pub async fn engine_status(&self) -> Option<EngineStatus> {
         let status = self.0.driver.lock().as_ref().map(Driver::status)?;
         status.await
+    }
+
+    /// Why the consensus engine does nothing any more; `None` while it works, waits, or there is none.
+    pub fn engine_fault(&self) -> Option<EngineFault> {
+        self.0.driver.lock().as_ref().and_then(Driver::fault)
     }
 
     /// The address that it proposes and votes with, if it does.

@@ -3,7 +3,7 @@
 //! | Path | What | 503 if |
 //! |---|---|---|
 //! | `/metrics` | counters and gauges in the text form of Prometheus | never |
-//! | `/health` | whether the node works | the chain has two blocks of one height |
+//! | `/health` | whether the node works | the chain has two blocks of one height, or the consensus engine has halted |
 //! | `/ready` | whether it can serve | it is behind its peers, or should have peers and has none |
 //! | `/status` | all of it as JSON, for `klay status` | never |
 
@@ -34,8 +34,10 @@ impl Pages for NodePages {
             |is_good, text: &str| Page { is_good, media: "text/plain; charset=utf-8", text: format!("{text}\n") };
         match path {
             "/metrics" => Some(self.metrics().await),
-            "/health" if self.0.metrics().forks.value() > 0 => Some(text(false, "two blocks of one height")),
-            "/health" => Some(text(true, "ok")),
+            "/health" => {
+                let reason = self.not_healthy();
+                Some(text(reason.is_none(), reason.as_deref().unwrap_or("ok")))
+            }
             "/ready" => {
                 let reason = self.not_ready();
                 Some(text(reason.is_none(), reason.as_deref().unwrap_or("ready")))
@@ -50,6 +52,13 @@ impl Pages for NodePages {
 }
 
 impl NodePages {
+    fn not_healthy(&self) -> Option<String> {
+        if self.0.metrics().forks.value() > 0 {
+            return Some("two blocks of one height".to_owned());
+        }
+        self.0.engine_fault().map(|fault| fault.to_string())
+    }
+
     fn not_ready(&self) -> Option<String> {
         let network = self.0.network()?;
         let (head, best) = (self.0.chain().head().number(), network.best_known());
@@ -106,6 +115,9 @@ impl NodePages {
             }),
             None => json!({ "name": node.engine().name(), "state": "not running" }),
         };
+        if let Some(fault) = node.engine_fault() {
+            status["engine"]["state"] = format!("halted: {fault}").into();
+        }
         status
     }
 

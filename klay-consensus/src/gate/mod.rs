@@ -138,7 +138,8 @@ pub struct Gate<S, D> {
     log: Log<D>,
     anchor: Option<Anchor<D>>,
     memory: Memory,
-    off: bool,
+    /// Why the anchor cannot be raised any more.
+    off: Option<io::ErrorKind>,
 }
 
 impl<S, D: Disk> Gate<S, D> {
@@ -244,7 +245,7 @@ impl<S, D: Disk> Gate<S, D> {
     where
         S: Signer<M>,
     {
-        if self.off {
+        if self.off.is_some() {
             return Err(LogError::Failed.into());
         }
         if !self.log.is_durable() && self.log.durable() < admitted.lsn {
@@ -253,7 +254,7 @@ impl<S, D: Disk> Gate<S, D> {
         if let Some(anchor) = &mut self.anchor
             && let Err(error) = anchor.raise(admitted.slot)
         {
-            self.off = true;
+            self.off = Some(error.kind());
             return Err(GateError::Anchor(error.kind()));
         }
         Ok(self.signer.sign(domain, digest)?)
@@ -306,6 +307,12 @@ impl<S, D: Disk> Gate<S, D> {
         self.log.durable()
     }
 
+    /// Why nothing is signed any more, once the log or the anchor has failed.
+    pub fn failure(&self) -> Option<GateError> {
+        let log = self.log.failure().map(|kind| LogError::Io(kind).into());
+        log.or_else(|| self.off.map(GateError::Anchor))
+    }
+
     /// The signer, for its identity.
     pub const fn signer(&self) -> &S {
         &self.signer
@@ -326,7 +333,7 @@ impl<D: Disk> Gate<(), D> {
         };
         let (log, entries) = Log::open(disk, identity)?;
         let memory = Memory::new(options.rules, options.floor);
-        let mut gate = Self { signer: (), log, anchor, memory, off: false };
+        let mut gate = Self { signer: (), log, anchor, memory, off: None };
         let highest = gate.remember(&entries)?;
         gate.match_anchor(highest, options.resume)?;
         Ok((gate, entries))

@@ -16,7 +16,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{App, BuildRequest, Counters, HostLimits, Network, OnEvidence, Setup, StartError, Tip, known::Known};
+use super::{
+    App, BuildRequest, Counters, Halt, HostLimits, Network, OnEvidence, OnHalt, Setup, StartError, Tip, known::Known,
+};
 use crate::{
     gate::{Admitted, Gate, GateError, records},
     types::{
@@ -76,6 +78,7 @@ pub(super) struct Driver<M: Model, E: Engine<M>, S, D> {
     checks: Arc<Semaphore>,
     limits: HostLimits,
     on_evidence: Option<OnEvidence<M>>,
+    alarm: Alarm,
     clock: Clock,
     runtime: Handle,
     events: Sender<Event<M, E::Msg>>,
@@ -84,6 +87,25 @@ pub(super) struct Driver<M: Model, E: Engine<M>, S, D> {
     /// Messages among the inputs, and their bytes: they count as waiting until the engine has had them.
     taken: (u64, u64),
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// Tells once that the host has halted; of a panic when it is dropped by one.
+struct Alarm(Option<OnHalt>);
+
+impl Alarm {
+    fn ring(&mut self, halt: Halt) {
+        if let Some(report) = self.0.take() {
+            report(halt);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.ring(Halt::Panicked);
+        }
+    }
 }
 
 /// Monotonic and calendar time, read only here.
@@ -119,7 +141,7 @@ where
         inbox: Receiver<Event<M, E::Msg>>,
         counters: Arc<Counters>,
     ) -> Result<Self, StartError> {
-        let Setup { config, gate, entries, app, network, limits, on_evidence } = setup;
+        let Setup { config, gate, entries, app, network, limits, on_evidence, on_halt } = setup;
         let clock = Clock { start: Instant::now() };
         let engine = E::open(config, clock.floor(&tip), records(entries)?)?;
         Ok(Self {
@@ -139,6 +161,7 @@ where
             checks: Arc::new(Semaphore::new(limits.checks)),
             limits,
             on_evidence,
+            alarm: Alarm(on_halt),
             clock,
             runtime,
             events,
@@ -237,8 +260,18 @@ where
             Counters::count(&self.counters.steps);
             self.engine.step(self.clock.now(), input, &mut self.fx);
             self.perform();
+            self.give_up();
         }
         self.apply_next();
+    }
+
+    /// Forgets what waits for a log that has failed, and tells of it.
+    fn give_up(&mut self) {
+        let Some(error) = self.gate.failure() else { return };
+        let durable = self.gate.durable();
+        self.held.retain(|held| held.after <= durable);
+        self.decided.retain(|(_, _, after)| after.is_none_or(|lsn| lsn <= durable));
+        self.alarm.ring(Halt::Gate(error));
     }
 
     fn perform(&mut self) {

@@ -7,7 +7,9 @@
 //! | receiving | one task that decodes; messages wait in a queue bounded in number and bytes, what does not fit is dropped |
 //! | sending | one task behind a bounded queue; a message of somebody else is passed on once (RL-4) |
 //!
-//! Every effect of a step that speaks in our name waits until the log is durable; one sync serves a whole step.
+//! Every effect of a step that speaks in our name waits until the log is durable; one sync serves a whole step. A log
+//! that has failed is never durable again: what waits for it is dropped, and whoever wants to hear of it is told
+//! ([`Setup::on_halt`]).
 //!
 //! Source: chapter 50, section 5.7.
 
@@ -32,7 +34,7 @@ pub use memory::{MemoryNetwork, MemoryTransport};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
-    gate::Gate,
+    gate::{Gate, GateError},
     types::{Codec, Engine, Evidence, Height, Limits, Malformed, Model, Refuse, Signer, Status},
     wal::{Disk, Entry},
 };
@@ -129,6 +131,21 @@ impl<M: Model, Msg> fmt::Debug for HostHandle<M, Msg> {
 /// [`EvidencePool`](crate::types::EvidencePool) tells. Called on the engine's thread: must not block.
 pub type OnEvidence<M> = Box<dyn FnMut(Evidence<<M as Model>::Peer>) + Send>;
 
+/// Why a host says nothing any more though nobody has stopped it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Halt {
+    /// What is signed cannot be remembered. The engine follows the chain, and nothing leaves the gate.
+    #[error("nothing is signed any more: {0}")]
+    Gate(GateError),
+    /// The engine has panicked.
+    #[error("the engine has panicked")]
+    Panicked,
+}
+
+/// Hears at most once that a host has halted. Called on the engine's thread: must not block.
+pub type OnHalt = Box<dyn FnOnce(Halt) + Send>;
+
 /// What a host is made of.
 pub struct Setup<M: Model, E: Engine<M>, S, D> {
     /// Settings of the engine.
@@ -145,6 +162,8 @@ pub struct Setup<M: Model, E: Engine<M>, S, D> {
     pub limits: HostLimits,
     /// Receives evidence, if anybody wants it.
     pub on_evidence: Option<OnEvidence<M>>,
+    /// Hears of a log that fails, or an engine that panics.
+    pub on_halt: Option<OnHalt>,
 }
 
 impl<M: Model, E: Engine<M>, S, D: Disk> fmt::Debug for Setup<M, E, S, D> {
@@ -156,7 +175,8 @@ impl<M: Model, E: Engine<M>, S, D: Disk> fmt::Debug for Setup<M, E, S, D> {
 impl<M: Model, E: Engine<M>, S, D> Setup<M, E, S, D> {
     /// A node without peers.
     pub fn alone(config: E::Config, gate: Gate<S, D>, entries: Vec<Entry>, app: Arc<dyn App<M>>) -> Self {
-        Self { config, gate, entries, app, network: None, limits: HostLimits::default(), on_evidence: None }
+        let limits = HostLimits::default();
+        Self { config, gate, entries, app, network: None, limits, on_evidence: None, on_halt: None }
     }
 
     /// The same with peers.

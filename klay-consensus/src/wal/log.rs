@@ -97,7 +97,7 @@ pub struct Log<D> {
     durable: Lsn,
     buffer: Vec<u8>,
     segment_size: usize,
-    failed: bool,
+    failed: Option<io::ErrorKind>,
 }
 
 const PREFIX: &str = "consensus-";
@@ -133,7 +133,7 @@ impl<D: Disk> Log<D> {
             durable: Lsn::ZERO,
             buffer: Vec::new(),
             segment_size,
-            failed: false,
+            failed: None,
         };
         let mut entries = Vec::new();
         let names = log.disk.list().map_err(|e| io_error("", &e))?;
@@ -211,6 +211,11 @@ impl<D: Disk> Log<D> {
         self.durable.get() == self.last.get()
     }
 
+    /// The error that has switched the log off, if one has.
+    pub const fn failure(&self) -> Option<io::ErrorKind> {
+        self.failed
+    }
+
     /// Whose log this is.
     pub const fn identity(&self) -> &Identity {
         &self.identity
@@ -221,7 +226,7 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// If the record is too long, its place is taken, or the log has failed.
     pub fn append(&mut self, lsn: Lsn, slot: Slot, kind: RecordKind, body: Vec<u8>) -> Result<(), LogError> {
-        if self.failed {
+        if self.failed.is_some() {
             return Err(LogError::Failed);
         }
         if lsn <= self.last {
@@ -250,7 +255,7 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// If it cannot be made durable; the log is switched off then.
     pub fn sync(&mut self) -> Result<Lsn, LogError> {
-        if self.failed {
+        if self.failed.is_some() {
             return Err(LogError::Failed);
         }
         if !self.buffer.is_empty() {
@@ -270,7 +275,7 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// If a file cannot be removed; the log is switched off then.
     pub fn prune(&mut self, below: Slot) -> Result<(), LogError> {
-        if self.failed {
+        if self.failed.is_some() {
             return Err(LogError::Failed);
         }
         let unneeded = self.unneeded(below);
@@ -279,7 +284,7 @@ impl<D: Disk> Log<D> {
         }
         for segment in self.segments.drain(..unneeded) {
             if let Err(e) = self.disk.remove(&segment.file) {
-                self.failed = true;
+                self.failed = Some(e.kind());
                 return Err(LogError::Io(e.kind()));
             }
         }
@@ -309,7 +314,7 @@ impl<D: Disk> Log<D> {
     }
 
     fn fail(&mut self, error: &io::Error) -> LogError {
-        self.failed = true;
+        self.failed = Some(error.kind());
         LogError::Io(error.kind())
     }
 }

@@ -29,7 +29,7 @@ use klay_consensus::{
 
 /// A chain in memory whose transactions are counted, not kept.
 #[derive(Default)]
-struct TestApp {
+pub(crate) struct TestApp {
     blocks: Mutex<Vec<TestBlock>>,
     waiting: Mutex<u32>,
 }
@@ -84,7 +84,7 @@ async fn until(app: &TestApp, height: usize) {
     panic!("height {height} not reached");
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 

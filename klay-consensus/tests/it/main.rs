@@ -11,6 +11,8 @@ mod evidence;
 mod gate_and_log;
 #[cfg(feature = "runtime")]
 mod host;
+#[cfg(feature = "runtime")]
+mod host_halts;
 mod import;
 mod import_is_commit;
 mod justified;

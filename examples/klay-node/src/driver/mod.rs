@@ -12,6 +12,7 @@
 //! | `keeper`, `base` | taking blocks over; blocks that are executed but not decided |
 //! | `committees`, `votes` | who decides; governance in headers |
 //! | `evidence` | what the engine has found against validators |
+//! | `fault` | why the engine does nothing any more |
 //! | `moving` | a key's memory, taken to another machine |
 
 mod app;
@@ -20,6 +21,7 @@ mod build;
 mod committees;
 mod engine;
 mod evidence;
+mod fault;
 mod finalise;
 mod judge;
 mod keeper;
@@ -41,7 +43,7 @@ use klay_accounts::wallet::SecretKey;
 use klay_consensus::{
     dev::{Dev, DevConfig},
     gate::{Gate, GateOpenError, GateOptions},
-    host::{self, Counters, HostHandle, Setup, StartError, Tip},
+    host::{self, Counters, HostHandle, OnHalt, Setup, StartError, Tip},
     istanbul::{
         Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, Message,
         justified::{Justified, JustifiedCodec, JustifiedConfig, JustifiedMessage},
@@ -53,7 +55,7 @@ use klay_consensus::{
 };
 use klay_core::{Address, B256, crypto::keccak256};
 
-use self::{app::NodeApp, committees::ChainCommittees};
+use self::{app::NodeApp, committees::ChainCommittees, fault::Faults};
 use crate::{
     metrics::Metrics,
     network::{Carries, Compacting, Network, Speech},
@@ -62,6 +64,7 @@ use crate::{
 pub use build::Author;
 pub use engine::EngineKind;
 pub use evidence::EvidenceBook;
+pub use fault::EngineFault;
 pub use finalise::ExecuteError;
 pub(crate) use finalise::{encoded_receipts, finish, replay};
 pub(crate) use keeper::{Door, Keeper};
@@ -250,6 +253,7 @@ struct Stage<D> {
     network: Option<Network>,
     metrics: Arc<Metrics>,
     evidence: EvidenceBook,
+    faults: Faults,
 }
 
 impl<D: Disk + 'static> Stage<D> {
@@ -288,7 +292,9 @@ impl<D: Disk + 'static> Stage<D> {
     where
         E: Engine<Klaytn<Proposal>> + Send + 'static,
     {
-        let setup: Setup<Klaytn<Proposal>, E, _, _> = Setup::alone(config, self.gate, self.entries, Arc::new(self.app));
+        let mut setup: Setup<Klaytn<Proposal>, E, _, _> =
+            Setup::alone(config, self.gate, self.entries, Arc::new(self.app));
+        setup.on_halt = Some(on_halt(self.faults));
         Ok(Box::new(host::start(setup).await?))
     }
 
@@ -304,6 +310,7 @@ impl<D: Disk + 'static> Stage<D> {
             let transport = Arc::new(Speech(network));
             setup = setup.with_network(host::Network { transport, codec: Arc::new(Compacting(codec)) });
         }
+        setup.on_halt = Some(on_halt(self.faults));
         let (metrics, book) = (self.metrics, self.evidence);
         setup.on_evidence = Some(Box::new(move |evidence: Evidence<Address>| {
             let Evidence { kind, offender, view, .. } = evidence;
@@ -314,6 +321,10 @@ impl<D: Disk + 'static> Stage<D> {
         }));
         Ok(Box::new(host::start(setup).await?))
     }
+}
+
+fn on_halt(faults: Faults) -> OnHalt {
+    Box::new(move |halt| faults.note(EngineFault::Halt(halt)))
 }
 
 /// Opens the gate over a log.

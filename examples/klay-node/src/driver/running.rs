@@ -21,7 +21,9 @@ use tokio::{
     time::sleep,
 };
 
-use super::{DriverError, Hosted, Keeper, NodeApp, Pace, Parts, Proposal, Stage, disks, no_disk, open_gate};
+use super::{
+    DriverError, EngineFault, Faults, Hosted, Keeper, NodeApp, Pace, Parts, Proposal, Stage, disks, no_disk, open_gate,
+};
 use crate::{
     TxPool,
     chain::HeadEvent,
@@ -37,6 +39,7 @@ const BELIEF: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Driver {
     asks: mpsc::Sender<Ask>,
+    faults: Faults,
     task: JoinHandle<()>,
 }
 
@@ -112,7 +115,8 @@ impl Driver {
             rest: Arc::default(),
             network: network.clone(),
         };
-        let stage = Stage { app, gate, entries, network: network.clone(), metrics, evidence };
+        let faults = Faults::default();
+        let stage = Stage { app, gate, entries, network: network.clone(), metrics, evidence, faults: faults.clone() };
         let (asks, orders) = mpsc::channel(16);
         let heads = keeper.chain.subscribe_heads();
         let task = match network {
@@ -120,22 +124,23 @@ impl Driver {
                 let hosted = stage.host(pace).await?;
                 tokio::spawn(attend(hosted, keeper, heads, None, orders))
             }
-            Some(network) => tokio::spawn(async move {
-                let contacts = network.contacts();
-                let mut orders = orders;
-                tokio::select! {
-                    () = ready(&keeper, &network, me, logged) => {}
-                    () = stopped(&mut orders) => return,
-                }
-                match begin(stage, pace).await {
-                    Ok(hosted) => attend(hosted, keeper, heads, Some(contacts), orders).await,
-                    Err(error) => {
-                        tracing::error!(%error, "the consensus engine does not start; this node only follows")
+            Some(network) => {
+                let faults = faults.clone();
+                tokio::spawn(async move {
+                    let contacts = network.contacts();
+                    let mut orders = orders;
+                    tokio::select! {
+                        () = ready(&keeper, &network, me, logged) => {}
+                        () = stopped(&mut orders) => return,
                     }
-                }
-            }),
+                    match begin(stage, pace).await {
+                        Ok(hosted) => attend(hosted, keeper, heads, Some(contacts), orders).await,
+                        Err(error) => faults.note(EngineFault::Start(error)),
+                    }
+                })
+            }
         };
-        Ok(Self { asks, task })
+        Ok(Self { asks, faults, task })
     }
 
     /// Where the engine stands; `None` while it is not running.
@@ -146,6 +151,11 @@ impl Driver {
             asks.send(Ask::Status(answer)).await.ok()?;
             status.await.ok().flatten()
         }
+    }
+
+    /// Why the engine does nothing any more, though nobody has stopped it.
+    pub(crate) fn fault(&self) -> Option<EngineFault> {
+        self.faults.first().or_else(|| self.task.is_finished().then_some(EngineFault::Ended))
     }
 
     /// Stops the engine and waits for it. A block that is being stored is finished.

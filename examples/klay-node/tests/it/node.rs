@@ -13,7 +13,11 @@ use klay_node::{
     Chain, KlaytnTx, Node, NodeConfig, Origin,
     chain::{ChainOptions, HeadEvent, OpenError},
     dev::{self, DevAccounts},
-    node::{Authority, Data, StartError},
+    driver::EngineKind,
+    network::{NetworkConfig, Role},
+    node::{Authority, Data, Membership, StartError, Validator},
+    ops::NodePages,
+    rpc::Pages,
 };
 use tokio::{sync::broadcast, time::timeout};
 
@@ -288,4 +292,51 @@ fn the_history_contract_has_the_code_of_the_proposal() {
     let history = &genesis.alloc[&klay_core::address!("0000F90827F1C53a10cb7A02335B175320002935")];
     let hash = klay_core::keccak256(&history.code);
     assert_eq!(hash, klay_core::b256!("6e49e66782037c0555897870e29fa5e552daf4719552131a0abce779daec0a5d"));
+}
+
+/// What `/health` says once it is no more well.
+async fn complaint(node: &Node) -> String {
+    let pages = NodePages(node.clone());
+    for _ in 0..1_200 {
+        let page = pages.page("/health").await.unwrap();
+        if !page.is_good {
+            let status = pages.status().await;
+            let state = status["engine"]["state"].as_str().unwrap();
+            assert_eq!(state, format!("halted: {}", page.text.trim()), "{status}");
+            return page.text;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the node is well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_can_sign_nothing_more_is_not_healthy() {
+    let data = tempfile::tempdir().unwrap();
+    let node = start(folder(data.path())).await;
+    let page = NodePages(node.clone()).page("/health").await.unwrap();
+    assert!(page.is_good && page.text == "ok\n", "{}", page.text);
+
+    // The anchor cannot be written where no folder is.
+    std::fs::remove_dir_all(data.path().join("key")).unwrap();
+    send(&node, &transfer(&accounts().keys[0], 0, Address::repeat_byte(7), KLAY)).await;
+    let text = complaint(&node).await;
+    assert!(text.contains("nothing is signed any more: the anchor cannot be written"), "{text}");
+    assert!(NodePages(node.clone()).page("/ready").await.unwrap().is_good);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consensus_node_whose_engine_does_not_start_is_not_healthy() {
+    let accounts = accounts();
+    let key = accounts.authority.clone();
+    let network = NetworkConfig::new(key.clone(), Role::Consensus);
+    // A proposal would take longer than its round.
+    let validator = Validator { build_time: Duration::from_secs(3_600), ..Validator::new(key) };
+    let membership = Membership { network, engine: EngineKind::Justified, block_time: 1, validator: Some(validator) };
+    let config = NodeConfig::new(accounts.genesis(CHAIN_ID).unwrap());
+    let node = Node::start(NodeConfig { membership: Some(membership), ..config }).await.unwrap();
+    let text = complaint(&node).await;
+    assert!(text.starts_with("the consensus engine does not start: "), "{text}");
+    node.stop().await;
 }
