@@ -66,7 +66,7 @@ impl NodeWallet for NoWallet {
 pub enum Data {
     /// In memory: gone when the process ends.
     Memory,
-    /// In this folder, on sled: `chain`, `consensus` and `key` lie in it.
+    /// In this folder, on sled: `chain` and `consensus` lie in it, and `key` unless the key lies elsewhere.
     Folder(PathBuf),
 }
 
@@ -141,6 +141,8 @@ pub struct Validator {
     pub gas_limit: u64,
     /// After the consensus log was lost: no copy of the key has signed anything in or above this block.
     pub resume_above: Option<u64>,
+    /// The file that holds the key, if one does: outside the data folder it has its anchor beside it.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Validator {
@@ -154,6 +156,7 @@ impl Validator {
             build_time: Duration::from_millis(250),
             gas_limit: Authority::GAS_LIMIT,
             resume_above: None,
+            key_file: None,
         }
     }
 }
@@ -469,13 +472,16 @@ impl Shared<'_> {
         let Authority { key, rewardbase, pace, period, gas_limit } = authority;
         let author = author(&key, rewardbase, gas_limit, period)?;
         let keeper = self.keeper(EngineKind::Dev, period);
-        self.drive(keeper, author, key, Pace::Dev(pace), None, None).await
+        let memory = (self.log_folder(None)?, None);
+        self.drive(keeper, author, key, Pace::Dev(pace), memory, None).await
     }
 
     /// Joins a network.
     async fn join(&self, membership: Membership) -> Result<(Option<Network>, Option<Driver>), StartError> {
         let Membership { network, engine, block_time, validator } = membership;
         let keeper = self.keeper(engine, block_time);
+        let key_file = validator.as_ref().and_then(|validator| validator.key_file.as_deref());
+        let log = self.log_folder(key_file)?;
         let network = Network::start(network::Parts {
             config: network,
             engine: engine.name().to_owned(),
@@ -485,10 +491,10 @@ impl Shared<'_> {
             importer: Arc::new(Door(Arc::clone(&keeper))),
         })?;
         let Some(validator) = validator else { return Ok((Some(network), None)) };
-        let Validator { key, rewardbase, timeouts, build_time, gas_limit, resume_above } = validator;
+        let Validator { key, rewardbase, timeouts, build_time, gas_limit, resume_above, .. } = validator;
         let author = author(&key, rewardbase, gas_limit, block_time)?;
         let pace = Pace::Bft { engine, timeouts, build_time };
-        let driver = self.drive(keeper, author, key, pace, resume_above, Some(network.clone())).await;
+        let driver = self.drive(keeper, author, key, pace, (log, resume_above), Some(network.clone())).await;
         match driver {
             Ok(driver) => Ok((Some(network), Some(driver))),
             Err(error) => {
@@ -502,19 +508,22 @@ impl Shared<'_> {
         Keeper::new(self.chain.clone(), self.pool.clone(), Arc::clone(self.metrics), engine, period)
     }
 
+    /// Where the memory of the key lies.
+    fn log_folder(&self, key_file: Option<&Path>) -> Result<LogFolder, StartError> {
+        let Data::Folder(folder) = self.data else { return Ok(LogFolder::Memory) };
+        let found = LogFolder::of(folder, key_file, self.chain.config().chain_id);
+        Ok(found.map_err(DriverError::Folder)?)
+    }
+
     async fn drive(
         &self,
         keeper: Arc<Keeper>,
         author: Author,
         key: SecretKey,
         pace: Pace,
-        resume_above: Option<u64>,
+        (log, resume_above): (LogFolder, Option<u64>),
         network: Option<Network>,
     ) -> Result<Driver, StartError> {
-        let log = match self.data {
-            Data::Memory => LogFolder::Memory,
-            Data::Folder(folder) => LogFolder::within(folder),
-        };
         let (metrics, votes, evidence) = (Arc::clone(self.metrics), self.votes.clone(), self.evidence.clone());
         let parts = Parts { keeper, metrics, evidence, author, votes, key, pace, log, resume_above, network };
         Ok(Driver::start(parts).await?)

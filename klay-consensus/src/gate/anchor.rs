@@ -29,6 +29,17 @@ pub(super) struct Anchor<D> {
     exists: bool,
 }
 
+/// The highest slot that the anchor in a folder holds for a chain: what [`GateOptions::anchored`] takes if a key may have
+/// anchors in several places.
+///
+/// # Errors
+/// As the folder reports.
+///
+/// [`GateOptions::anchored`]: super::GateOptions::anchored
+pub fn anchored<D: Disk>(disk: D, chain_id: u64) -> io::Result<Option<Slot>> {
+    Ok(Anchor::open(disk, chain_id)?.slot)
+}
+
 impl<D: Disk> Anchor<D> {
     pub(super) fn open(mut disk: D, chain_id: u64) -> io::Result<Self> {
         let exists = disk.list()?.iter().any(|name| name == FILE);

@@ -32,6 +32,7 @@ use crate::{
     wal::{Disk, Entry, Identity, Log, LogError, OpenError},
 };
 
+pub use anchor::anchored;
 pub use memory::{Conflict, GateRules};
 pub use state::{BadState, GateState, MoveError, StateRecord};
 
@@ -110,6 +111,8 @@ pub struct GateOptions {
     pub rules: GateRules,
     /// The last decided slot of the chain.
     pub floor: Slot,
+    /// The highest slot of other anchors of the key, see [`anchored`]. The gate's own one is raised to it.
+    pub anchored: Option<Slot>,
     /// An operator's word, after the log was lost.
     pub resume: Option<Resume>,
 }
@@ -182,8 +185,9 @@ impl<S, D: Disk> Gate<S, D> {
         Ok(highest)
     }
 
-    fn match_anchor(&mut self, log: Option<Slot>, resume: Option<Resume>) -> Result<(), GateOpenError> {
-        let signed = self.anchor.as_ref().and_then(Anchor::slot);
+    fn match_anchor(&mut self, log: Option<Slot>, options: GateOptions) -> Result<(), GateOpenError> {
+        let GateOptions { anchored, resume, .. } = options;
+        let signed = self.anchor.as_ref().and_then(Anchor::slot).max(anchored);
         if let Some(Resume { unsigned, above }) = resume {
             if let Some(anchor) = signed.max(log).filter(|signed| *signed >= unsigned) {
                 return Err(GateOpenError::ResumeTooLow { unsigned, anchor });
@@ -193,15 +197,18 @@ impl<S, D: Disk> Gate<S, D> {
             self.log.append(lsn, floor, RecordKind::Floor, Vec::new())?;
             self.log.sync()?;
             self.memory.raise_floor(floor);
-            if let Some(anchor) = &mut self.anchor {
-                anchor.raise(floor).map_err(|e| GateOpenError::Anchor(e.kind()))?;
-            }
-            return Ok(());
+            return self.raise_anchor(floor);
         }
         match signed {
             Some(anchor) if log.is_none_or(|log| log < anchor) => Err(GateOpenError::LostLog { anchor, log }),
-            _ => Ok(()),
+            Some(anchor) => self.raise_anchor(anchor),
+            None => Ok(()),
         }
+    }
+
+    fn raise_anchor(&mut self, slot: Slot) -> Result<(), GateOpenError> {
+        let raised = self.anchor.as_mut().map_or(Ok(()), |anchor| anchor.raise(slot));
+        raised.map_err(|error| GateOpenError::Anchor(error.kind()))
     }
 
     /// Checks a statement and takes it into the log at `lsn`. Not durable before [`Self::commit`].
@@ -335,7 +342,7 @@ impl<D: Disk> Gate<(), D> {
         let memory = Memory::new(options.rules, options.floor);
         let mut gate = Self { signer: (), log, anchor, memory, off: None };
         let highest = gate.remember(&entries)?;
-        gate.match_anchor(highest, options.resume)?;
+        gate.match_anchor(highest, options)?;
         Ok((gate, entries))
     }
 }

@@ -102,15 +102,20 @@ impl From<OpenError> for MoveError {
 }
 
 impl GateState {
-    /// Reads the state out of a log and its anchor. Nothing must be using them.
+    /// Reads the state out of a log and its anchor. Nothing must be using them. `anchored` is as in [`GateOptions`].
     ///
     /// # Errors
     /// If there is no log, or a gate would refuse it.
-    pub fn export<D: Disk>(disk: D, anchor: Option<D>, identity: Identity) -> Result<Self, MoveError> {
+    pub fn export<D: Disk>(
+        disk: D,
+        anchor: Option<D>,
+        anchored: Option<Slot>,
+        identity: Identity,
+    ) -> Result<Self, MoveError> {
         if !Log::exists(&disk).map_err(|e| MoveError::Folder(e.kind()))? {
             return Err(MoveError::NoLog);
         }
-        let options = GateOptions::default();
+        let options = GateOptions { anchored, ..GateOptions::default() };
         let (gate, records) = Gate::open_whole(disk, anchor, identity.clone(), options)?;
         let floor = gate.floor();
         let kept = records.into_iter().filter(|entry| entry.kind != RecordKind::Floor && entry.slot > floor);
@@ -124,7 +129,13 @@ impl GateState {
     ///
     /// # Errors
     /// If the state is another key's, there is a log already, or the key has signed here later than the state knows.
-    pub fn import<D: Disk>(&self, disk: D, anchor: Option<D>, identity: &Identity) -> Result<(), MoveError> {
+    pub fn import<D: Disk>(
+        &self,
+        disk: D,
+        anchor: Option<D>,
+        anchored: Option<Slot>,
+        identity: &Identity,
+    ) -> Result<(), MoveError> {
         if self.identity != *identity {
             let (expected, found) = (Box::new(identity.clone()), Box::new(self.identity.clone()));
             return Err(MoveError::Foreign { expected, found });
@@ -135,7 +146,8 @@ impl GateState {
         let anchor_error = |e: io::Error| MoveError::Open(GateOpenError::Anchor(e.kind()));
         let mut anchor = anchor.map(|disk| Anchor::open(disk, identity.chain_id)).transpose().map_err(anchor_error)?;
         let highest = self.highest();
-        if let Some(here) = anchor.as_ref().and_then(Anchor::slot).filter(|here| highest < Some(*here)) {
+        let here = anchor.as_ref().and_then(Anchor::slot).max(anchored);
+        if let Some(here) = here.filter(|here| highest < Some(*here)) {
             return Err(MoveError::Older { anchor: here, state: highest });
         }
         let (mut log, _) = Log::open(disk, identity.clone())?;

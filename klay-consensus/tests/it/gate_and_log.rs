@@ -169,7 +169,7 @@ fn a_key_moves_with_all_it_has_said() {
     drop(gate);
 
     let me = identity("test", 1);
-    let state = GateState::export(log.clone(), Some(anchor.clone()), me.clone()).unwrap();
+    let state = GateState::export(log.clone(), Some(anchor.clone()), None, me.clone()).unwrap();
     let line = state.to_string();
     assert_eq!(line.lines().count(), 1);
     assert_eq!(line.parse::<GateState>().unwrap(), state);
@@ -180,7 +180,7 @@ fn a_key_moves_with_all_it_has_said() {
     );
 
     let (elsewhere, its_anchor) = (MemoryDisk::new(), MemoryDisk::new());
-    let taken = |who: &_| state.import(elsewhere.clone(), Some(its_anchor.clone()), who);
+    let taken = |who: &_| state.import(elsewhere.clone(), Some(its_anchor.clone()), None, who);
     assert!(matches!(taken(&identity("test", 2)), Err(MoveError::Foreign { .. })));
     assert!(matches!(taken(&identity("other", 1)), Err(MoveError::Foreign { .. })));
     taken(&me).unwrap();
@@ -194,16 +194,16 @@ fn a_key_moves_with_all_it_has_said() {
     say(&mut gate, &vote(8, 1, Step::Vote1, 2)).unwrap();
     say(&mut gate, &vote(8, 1, Step::Vote2, 2)).unwrap();
     drop(gate);
-    let again = GateState::export(elsewhere.clone(), Some(its_anchor.clone()), me.clone()).unwrap();
+    let again = GateState::export(elsewhere.clone(), Some(its_anchor.clone()), None, me.clone()).unwrap();
     assert_eq!(again.records.len(), state.records.len() + 1);
 
     // What is gone cannot be exported, and an older state does not come back over a key that has gone on.
-    let nothing = GateState::export(MemoryDisk::new(), Some(anchor.clone()), me.clone());
+    let nothing = GateState::export(MemoryDisk::new(), Some(anchor.clone()), None, me.clone());
     assert_eq!(nothing, Err(MoveError::NoLog));
     let mut gate = open(&elsewhere, &its_anchor, GateOptions::default()).unwrap();
     say(&mut gate, &vote(9, 0, Step::Vote1, 1)).unwrap();
     drop(gate);
-    let older = state.import(MemoryDisk::new(), Some(its_anchor), &me);
+    let older = state.import(MemoryDisk::new(), Some(its_anchor), None, &me);
     assert_eq!(older, Err(MoveError::Older { anchor: Slot::new(9), state: Some(Slot::new(8)) }));
 }
 
@@ -212,7 +212,7 @@ fn a_state_has_one_form() {
     let (mut gate, log, anchor) = fresh();
     say(&mut gate, &vote(3, 0, Step::Vote1, 1)).unwrap();
     drop(gate);
-    let line = GateState::export(log, Some(anchor), identity("test", 1)).unwrap().to_string();
+    let line = GateState::export(log, Some(anchor), None, identity("test", 1)).unwrap().to_string();
     assert!(format!(" {line}\n").parse::<GateState>().is_ok());
     for (from, to) in [
         ("{\"chainId\"", "{ \"chainId\""),

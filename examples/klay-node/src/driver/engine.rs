@@ -91,8 +91,8 @@ impl EngineKind {
         GateRules { exclusive_skip: matches!(self, Self::Simplex) }
     }
 
-    /// The last slot of a block: whatever is said about later blocks is said above it. Slots are heights but for Simplex,
-    /// where each block has an epoch of views to itself.
+    /// The last slot of a block: whatever is said about later blocks is said above it. Slots are heights but for
+    /// Simplex, where each block has an epoch of views to itself.
     pub(super) const fn last_slot(self, number: u64) -> Slot {
         match self {
             Self::Simplex => simplex::before_epoch(number),

@@ -13,6 +13,7 @@
 //! | `committees`, `votes` | who decides; governance in headers |
 //! | `evidence` | what the engine has found against validators |
 //! | `fault` | why the engine does nothing any more |
+//! | `folders` | where a key's memory lies |
 //! | `moving` | a key's memory, taken to another machine |
 
 mod app;
@@ -23,6 +24,7 @@ mod engine;
 mod evidence;
 mod fault;
 mod finalise;
+mod folders;
 mod judge;
 mod keeper;
 mod moving;
@@ -31,12 +33,7 @@ mod rest;
 mod running;
 mod votes;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use klay_accounts::wallet::SecretKey;
@@ -50,12 +47,12 @@ use klay_consensus::{
         seal::KeySigner,
     },
     simplex::{Delta, Simplex, SimplexCodec, SimplexConfig, SimplexMessage},
-    types::{Codec, Engine, Evidence, Status, Timeouts},
-    wal::{Disk, Entry, FsDisk, Identity, MemoryDisk},
+    types::{Codec, Engine, Evidence, Slot, Status, Timeouts},
+    wal::{Disk, Entry, Identity, MemoryDisk},
 };
 use klay_core::{Address, B256, crypto::keccak256};
 
-use self::{app::NodeApp, committees::ChainCommittees, fault::Faults};
+use self::{app::NodeApp, committees::ChainCommittees, fault::Faults, folders::Disks};
 use crate::{
     metrics::Metrics,
     network::{Carries, Compacting, Network, Speech},
@@ -67,6 +64,7 @@ pub use evidence::EvidenceBook;
 pub use fault::EngineFault;
 pub use finalise::ExecuteError;
 pub(crate) use finalise::{encoded_receipts, finish, replay};
+pub use folders::LogFolder;
 pub(crate) use keeper::{Door, Keeper};
 pub use moving::{GateHome, MoveGateError};
 pub use proposal::Proposal;
@@ -103,27 +101,6 @@ pub enum DriverError {
     /// The folder of the log cannot be used.
     #[error("consensus log: {0}")]
     Folder(#[from] io::Error),
-}
-
-/// Where the consensus log lives.
-#[derive(Debug, Clone)]
-pub enum LogFolder {
-    /// In this folder; the anchor of the key in another one.
-    Disk {
-        /// The log.
-        log: PathBuf,
-        /// Beside the key.
-        anchor: PathBuf,
-    },
-    /// Nowhere: the chain ends with the process.
-    Memory,
-}
-
-impl LogFolder {
-    /// Where a node keeps it in its folder.
-    pub fn within(data: &Path) -> Self {
-        Self::Disk { log: data.join("consensus"), anchor: data.join("key") }
-    }
 }
 
 /// What a driver is made of.
@@ -328,13 +305,19 @@ fn on_halt(faults: Faults) -> OnHalt {
 }
 
 /// Opens the gate over a log.
-fn open_gate<D: Disk>(parts: &Parts, disk: D, anchor: Option<D>) -> Result<(NodeGate<D>, Vec<Entry>), DriverError> {
+fn open_gate<D: Disk>(
+    parts: &Parts,
+    disk: D,
+    anchor: Option<D>,
+    anchored: Option<Slot>,
+) -> Result<(NodeGate<D>, Vec<Entry>), DriverError> {
     let engine = parts.pace.engine();
     let chain_id = parts.keeper.chain.config().chain_id;
     let identity = Identity { chain_id, key: parts.author.address.to_vec(), engine: engine.name().to_owned() };
     let options = GateOptions {
         rules: engine.gate_rules(),
         floor: engine.last_slot(parts.keeper.chain.head().number()),
+        anchored,
         resume: parts.resume_above.map(|number| engine.resume(number)),
     };
     let opened = Gate::open(KeySigner::new(parts.key.clone()), disk, anchor, identity, options);
@@ -347,14 +330,6 @@ fn domain(chain_id: u64, genesis: B256, engine: EngineKind) -> B256 {
     text.extend_from_slice(&chain_id.to_be_bytes());
     text.extend_from_slice(genesis.as_slice());
     keccak256(text)
-}
-
-/// The disks that a log folder stands for.
-fn disks(folder: &LogFolder) -> Result<Option<(FsDisk, FsDisk)>, io::Error> {
-    match folder {
-        LogFolder::Disk { log, anchor } => Ok(Some((FsDisk::new(log)?, FsDisk::new(anchor)?))),
-        LogFolder::Memory => Ok(None),
-    }
 }
 
 /// A disk for a chain that ends with its process.

@@ -11,7 +11,7 @@ use klay_consensus::{
 };
 use klay_core::Address;
 
-use super::{EngineKind, LogFolder, disks};
+use super::{EngineKind, LogFolder, folders::Disks};
 use crate::node::{Data, StartError};
 
 /// Why a key's memory cannot be moved.
@@ -33,13 +33,21 @@ pub enum MoveGateError {
 #[derive(Debug, Clone)]
 pub struct GateHome {
     data: PathBuf,
+    key_file: Option<PathBuf>,
     identity: Identity,
 }
 
 impl GateHome {
     /// The log of `key` on a chain with this engine, in the folder of a node.
     pub fn new(data: PathBuf, chain_id: u64, key: Address, engine: EngineKind) -> Self {
-        Self { data, identity: Identity { chain_id, key: key.to_vec(), engine: engine.name().to_owned() } }
+        let identity = Identity { chain_id, key: key.to_vec(), engine: engine.name().to_owned() };
+        Self { data, key_file: None, identity }
+    }
+
+    /// The same if the key is in this file: outside the data folder it has its anchor beside it.
+    #[must_use]
+    pub fn with_key_file(self, file: PathBuf) -> Self {
+        Self { key_file: Some(file), ..self }
     }
 
     /// What the key has said.
@@ -48,8 +56,8 @@ impl GateHome {
     /// If a node runs, or the log cannot be used.
     pub fn export(&self) -> Result<GateState, MoveGateError> {
         let _held = Data::Folder(self.data.clone()).open()?;
-        let Some((log, anchor)) = disks(&LogFolder::within(&self.data))? else { return Err(MoveError::NoLog.into()) };
-        Ok(GateState::export(log, Some(anchor), self.identity.clone())?)
+        let Disks { log, anchor, anchored } = self.disks()?;
+        Ok(GateState::export(log, Some(anchor), anchored, self.identity.clone())?)
     }
 
     /// Takes over what the key has said elsewhere.
@@ -58,7 +66,13 @@ impl GateHome {
     /// If a node runs, the state is another key's, or there is a log here already.
     pub fn import(&self, state: &GateState) -> Result<(), MoveGateError> {
         let _held = Data::Folder(self.data.clone()).open()?;
-        let Some((log, anchor)) = disks(&LogFolder::within(&self.data))? else { return Err(MoveError::NoLog.into()) };
-        Ok(state.import(log, Some(anchor), &self.identity)?)
+        let Disks { log, anchor, anchored } = self.disks()?;
+        Ok(state.import(log, Some(anchor), anchored, &self.identity)?)
+    }
+
+    fn disks(&self) -> Result<Disks, MoveGateError> {
+        let chain_id = self.identity.chain_id;
+        let folder = LogFolder::of(&self.data, self.key_file.as_deref(), chain_id)?;
+        Ok(folder.disks(chain_id)?.ok_or(MoveError::NoLog)?)
     }
 }

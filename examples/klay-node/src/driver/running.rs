@@ -11,7 +11,7 @@ use std::{
 use klay_consensus::{
     host::{Counters, StartError},
     istanbul::Klaytn,
-    types::{Status, quorum},
+    types::{Slot, Status, quorum},
     wal::Disk,
 };
 use klay_core::Address;
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    DriverError, EngineFault, Faults, Hosted, Keeper, NodeApp, Pace, Parts, Proposal, Stage, disks, no_disk, open_gate,
+    Disks, DriverError, EngineFault, Faults, Hosted, Keeper, NodeApp, Pace, Parts, Proposal, Stage, no_disk, open_gate,
 };
 use crate::{
     TxPool,
@@ -96,14 +96,19 @@ impl Driver {
     /// Opens the gate and lets the engine run. With peers it begins when the chain has caught up and enough validators
     /// can be reached.
     pub(crate) async fn start(parts: Parts) -> Result<Self, DriverError> {
-        match disks(&parts.log)? {
-            Some((log, anchor)) => Self::launch(parts, log, Some(anchor)).await,
-            None => Self::launch(parts, no_disk(), None).await,
+        match parts.log.disks(parts.keeper.chain.config().chain_id)? {
+            Some(Disks { log, anchor, anchored }) => Self::launch(parts, log, Some(anchor), anchored).await,
+            None => Self::launch(parts, no_disk(), None, None).await,
         }
     }
 
-    async fn launch<D: Disk + 'static>(parts: Parts, disk: D, anchor: Option<D>) -> Result<Self, DriverError> {
-        let (gate, entries) = open_gate(&parts, disk, anchor)?;
+    async fn launch<D: Disk + 'static>(
+        parts: Parts,
+        disk: D,
+        anchor: Option<D>,
+        anchored: Option<Slot>,
+    ) -> Result<Self, DriverError> {
+        let (gate, entries) = open_gate(&parts, disk, anchor, anchored)?;
         let logged = gate.highest_slot().map_or(0, |slot| parts.pace.engine().block_of(slot));
         let Parts { keeper, metrics, evidence, author, votes, pace, network, .. } = parts;
         let me = author.address;

@@ -51,7 +51,7 @@ pub(crate) struct RunNode {
     /// The genesis file
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
-    /// The node's key, in hex
+    /// The node's key, in hex; a cn whose key lies outside --data remembers in FILE.anchor how far it has signed
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Where rewards go [default: the key's address]
@@ -170,8 +170,10 @@ impl RunNode {
         let block_time = self.block_time.unwrap_or_else(|| file.block_time());
         let data = self.data.or(file.data).ok_or("no folder for data: --data")?;
         let genesis = read_genesis(&self.genesis.or(file.genesis).ok_or("no genesis: --genesis")?)?;
-        let key = read_key(&self.key.or(file.key).ok_or("no key: --key")?)?;
+        let key_file = self.key.or(file.key).ok_or("no key: --key")?;
+        let key = read_key(&key_file)?;
         let gate = GateHome::new(data.clone(), genesis.config.chain_id, key.address(), engine);
+        let gate = gate.with_key_file(key_file.clone());
         let mut network = NetworkConfig::new(key.clone(), role);
         for address in if self.listen.is_empty() { file.listen } else { self.listen } {
             network.listen.extend(resolve(&address)?);
@@ -183,6 +185,7 @@ impl RunNode {
         let validator = (role == Role::Consensus).then(|| Validator {
             rewardbase: self.rewardbase.or(file.rewardbase),
             resume_above: self.resume_floor,
+            key_file: Some(key_file),
             ..Validator::new(key)
         });
         let config = NodeConfig {

@@ -133,6 +133,11 @@ fn a_log_of_another_key_chain_or_engine_is_refused() {
     assert!(refused.contains(&ours) && refused.contains(&theirs), "{refused}");
     fs::rename(fresh.join("consensus"), network.folder_of(0).join("consensus")).unwrap();
 
+    // Another folder for data, without the log: the anchor is found where the key lies.
+    let empty = network.folder.path().join("empty");
+    let refused = network.refusal_with(0, &["--data", empty.to_str().unwrap()]);
+    assert!(refused.contains("the key has signed in block"), "{refused}");
+
     // Nothing of that has done harm.
     network.begin();
     network.wait_for_block(4, &[0, 1, 2, 3]);
