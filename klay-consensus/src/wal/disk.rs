@@ -5,7 +5,7 @@ use std::{
     fmt::Debug,
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// A folder of files in which nothing is safe before it is synced: file contents by [`Disk::sync`], names by
@@ -74,13 +74,16 @@ pub struct FsDisk {
 }
 
 impl FsDisk {
-    /// Uses `folder`, making it if it is missing.
+    /// Uses `folder`, making it if it is missing; its own name is safe then.
     ///
     /// # Errors
     /// If it cannot be made.
     pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        fs::create_dir_all(&folder)?;
+        if !folder.try_exists()? {
+            fs::create_dir_all(&folder)?;
+            folder.canonicalize()?.parent().map_or(Ok(()), sync_names)?;
+        }
         Ok(Self { folder, open: BTreeMap::new() })
     }
 
@@ -149,9 +152,11 @@ impl Disk for FsDisk {
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
-        // Folders cannot be opened as files on Windows; there, renames are journaled by the file system.
-        #[cfg(unix)]
-        File::open(&self.folder)?.sync_all()?;
-        Ok(())
+        sync_names(&self.folder)
     }
+}
+
+/// Folders cannot be opened as files on Windows; there, names are journaled by the file system.
+fn sync_names(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

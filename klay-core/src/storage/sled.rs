@@ -1,8 +1,10 @@
 //! A store on sled 0.34.
 
+mod disk;
 mod large;
 
 use super::{Batch, KeyValue, StorageError, Table, Visit};
+use disk::LogFile;
 use large::LargeWrites;
 use std::{path::Path, thread, time::Duration};
 
@@ -16,14 +18,19 @@ use std::{path::Path, thread, time::Duration};
 ///
 /// # Durability
 ///
-/// A [write](KeyValue::write) goes to the log buffer; only [`sync`](KeyValue::sync) flushes it to disk and waits. sled's
-/// own flush timer is off: what is durable and when is the caller's decision alone. sled recovers the log up to the
-/// last complete batch, so unsynced batches are lost from the end, never from the middle.
+/// A [write](KeyValue::write) goes to the log buffer; only [`sync`](KeyValue::sync) flushes it to disk and waits, also
+/// for the disk's own cache. sled's own flush timer is off: what is durable and when is the caller's decision alone.
+/// sled recovers the log up to the last complete batch, so unsynced batches are lost from the end, never from the
+/// middle.
+///
+/// That holds whenever the process ends. Power loss between two syncs may take more, as sled writes over parts of its
+/// log that it has copied elsewhere, and nothing tells the disk to keep to that order: the store may not open again.
 ///
 /// A directory is open in one process at a time.
 #[derive(Debug)]
 pub struct Sled {
     db: sled::Db,
+    log: LogFile,
 }
 
 impl Sled {
@@ -43,15 +50,21 @@ impl Sled {
     /// # Errors
     /// If the directory cannot be used, is open elsewhere or is damaged.
     pub fn with_cache(path: impl AsRef<Path>, cache: u64) -> Result<Self, StorageError> {
-        let config = sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None);
-        for _ in 0..LOCK_TRIES {
-            match config.open() {
-                Err(error) if is_locked(&error) => thread::sleep(LOCK_PAUSE),
-                opened => return Ok(Self { db: opened? }),
-            }
-        }
-        Ok(Self { db: config.open()? })
+        let path = path.as_ref();
+        let db = opened(&sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None))?;
+        let log = LogFile::open(path).map_err(sled::Error::from)?;
+        Ok(Self { db, log })
     }
+}
+
+fn opened(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(error) if is_locked(&error) => thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    config.open()
 }
 
 /// How often the directory is tried while somebody holds it: a store that was just closed lets go of it a moment after,
@@ -122,7 +135,7 @@ impl KeyValue for Sled {
 
     fn sync(&self) -> Result<(), StorageError> {
         self.db.flush()?;
-        Ok(())
+        Ok(self.log.sync().map_err(sled::Error::from)?)
     }
 }
 
@@ -132,5 +145,35 @@ impl From<sled::Error> for StorageError {
             sled::Error::Corruption { .. } => Self::Damaged(Box::new(error)),
             _ => Self::Backend(Box::new(error)),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn batch(key: u8) -> Batch {
+        let mut batch = Batch::default();
+        batch.put(Table::Code, [key], [key]);
+        batch
+    }
+
+    /// A pipe cannot be synced, which is an error of the operating system like any other.
+    #[cfg(unix)]
+    fn with_a_log_that_cannot_be_synced(path: &Path) -> Sled {
+        let (_, end) = std::io::pipe().unwrap();
+        let mut store = Sled::open(path).unwrap();
+        store.log = LogFile::of(std::os::fd::OwnedFd::from(end).into());
+        store
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_sync_that_the_disk_refuses_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = with_a_log_that_cannot_be_synced(directory.path());
+        store.write(batch(1)).unwrap();
+        assert!(matches!(store.sync(), Err(StorageError::Backend(_))));
     }
 }
