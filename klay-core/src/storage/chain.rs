@@ -100,7 +100,7 @@ impl ChainStore {
     /// Opens the chain in `store`; an empty store gets an empty chain.
     ///
     /// # Errors
-    /// If the store fails, holds another format, or its pointers do not decode.
+    /// If the store fails, holds another format, its pointers do not decode, or its last block is not whole.
     pub fn open(store: Arc<dyn KeyValue>) -> Result<Self, StorageError> {
         match store.get(Table::Meta, b"format")? {
             None => {
@@ -118,7 +118,22 @@ impl ChainStore {
         }
         let head = pointer(&*store, b"head", "head")?;
         let index = TxIndex::open(&*store, head.map(|head| head.number))?;
-        Ok(Self { store, writer: Mutex::default(), state: RwLock::new(State { head, index }) })
+        let chain = Self { store, writer: Mutex::default(), state: RwLock::new(State { head, index }) };
+        if let Some(BlockPointer { number, hash }) = head {
+            chain.check_whole(number, hash).map_err(|error| error.of_head(number))?;
+        }
+        Ok(chain)
+    }
+
+    /// Whether everything is there that goes into the batch of the block.
+    fn check_whole(&self, number: u64, hash: B256) -> Result<(), StorageError> {
+        let missing = |what| StorageError::Missing { what, number };
+        self.hash_and_header(number)?.filter(|(found, _)| *found == hash).ok_or_else(|| missing("header"))?;
+        self.header(number)?;
+        self.body_bytes(number)?.ok_or_else(|| missing("body"))?;
+        self.receipts_bytes(number)?.ok_or_else(|| missing("receipts"))?;
+        self.number(&hash)?.filter(|found| *found == number).ok_or_else(|| missing("number"))?;
+        Ok(())
     }
 
     /// The store below, for code, trie nodes and consensus records.

@@ -56,12 +56,26 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum StorageError {
     /// The store could not do its work: no space, no permission, a lock held elsewhere. Nothing says that what is
-    /// stored is wrong; the same call may succeed later.
+    /// stored is wrong; the same call may succeed later, if the store is not [`Failed`](Self::Failed) then.
     #[error("store: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store found its own files damaged.
     #[error("store is damaged: {0}")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A write or a sync has failed before, so that nobody knows what is stored of what was written last. The store can
+    /// be read, and takes nothing until it is opened again.
+    #[error("store takes no more writes, as one of them failed: start again to find out what is stored")]
+    Failed,
+    /// The last block is not whole, as its writing failed or the disk lost a part of it.
+    #[error(
+        "the last block, {number}, is not whole: {source}; import the blocks again, or fetch them into a new folder"
+    )]
+    HeadNotWhole {
+        /// The block.
+        number: u64,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
     /// A stored value does not decode.
     #[error("stored {what} does not decode: {source}")]
     Corrupt {
@@ -97,7 +111,18 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether trying again may help; otherwise what is stored, or what was asked, is wrong.
+    /// What this failure says that came from reading the last block: that [the block is not whole](Self::HeadNotWhole),
+    /// unless the store could not be read at all.
+    pub fn of_head(self, number: u64) -> Self {
+        match self {
+            Self::Missing { .. } | Self::Corrupt { .. } | Self::Damaged(_) => {
+                Self::HeadNotWhole { number, source: Box::new(self) }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether trying again may help; otherwise the store has failed, or what is stored, or what was asked, is wrong.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Backend(_))
     }
@@ -198,13 +223,13 @@ pub trait KeyValue: Debug + Send + Sync + 'static {
     /// Applies all of `batch` or nothing. Not necessarily durable when it returns: see [`Self::sync`].
     ///
     /// # Errors
-    /// If the store fails; then nothing of the batch is visible.
+    /// If the store fails. Then nothing of the batch is visible, or the store is [failed](StorageError::Failed).
     fn write(&self, batch: Batch) -> Result<(), StorageError>;
 
     /// Returns when everything written before survives power loss.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. What was written since the last sync may be lost then.
     fn sync(&self) -> Result<(), StorageError>;
 }
 

@@ -6,7 +6,15 @@ mod large;
 use super::{Batch, KeyValue, StorageError, Table, Visit};
 use disk::LogFile;
 use large::LargeWrites;
-use std::{path::Path, thread, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 /// A store in a directory, on sled.
 ///
@@ -26,11 +34,17 @@ use std::{path::Path, thread, time::Duration};
 /// That holds whenever the process ends. Power loss between two syncs may take more, as sled writes over parts of its
 /// log that it has copied elsewhere, and nothing tells the disk to keep to that order: the store may not open again.
 ///
+/// sled applies a batch key by key and stops at the first that fails, and the system reports once that something could
+/// not be written. So after a failure of a write or a sync nobody knows what is stored: reads go on, but the store is
+/// [failed](StorageError::Failed) until it is opened again.
+///
 /// A directory is open in one process at a time.
 #[derive(Debug)]
 pub struct Sled {
     db: sled::Db,
-    log: LogFile,
+    /// Synced by one at a time: of two, the system would tell only one of a failure.
+    log: Mutex<LogFile>,
+    has_failed: AtomicBool,
 }
 
 impl Sled {
@@ -53,7 +67,19 @@ impl Sled {
         let path = path.as_ref();
         let db = opened(&sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None))?;
         let log = LogFile::open(path).map_err(sled::Error::from)?;
-        Ok(Self { db, log })
+        Ok(Self { db, log: Mutex::new(log), has_failed: AtomicBool::new(false) })
+    }
+
+    fn check(&self) -> Result<(), StorageError> {
+        if self.has_failed.load(Ordering::SeqCst) { Err(StorageError::Failed) } else { Ok(()) }
+    }
+
+    /// The result of something after whose failure nobody knows what is stored.
+    fn noted<T>(&self, result: sled::Result<T>) -> Result<T, StorageError> {
+        if result.is_err() {
+            self.has_failed.store(true, Ordering::SeqCst);
+        }
+        Ok(result?)
     }
 }
 
@@ -118,6 +144,7 @@ impl KeyValue for Sled {
     }
 
     fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        self.check()?;
         let (mut writes, mut large) = (sled::Batch::default(), LargeWrites::new(&self.db));
         for (table, key, value) in batch.writes {
             large.remove(table, &key, &mut writes)?;
@@ -130,12 +157,14 @@ impl KeyValue for Sled {
                 None => writes.remove(full_key(table, &key)),
             }
         }
-        Ok(self.db.apply_batch(writes)?)
+        self.noted(self.db.apply_batch(writes))
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.db.flush()?;
-        Ok(self.log.sync().map_err(sled::Error::from)?)
+        self.noted(self.db.flush())?;
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check()?;
+        self.noted(log.sync().map_err(sled::Error::from))
     }
 }
 
@@ -153,27 +182,53 @@ impl From<sled::Error> for StorageError {
 mod tests {
     use super::*;
 
-    fn batch(key: u8) -> Batch {
+    fn put(store: &Sled, key: u32, value: &[u8]) -> Result<(), StorageError> {
         let mut batch = Batch::default();
-        batch.put(Table::Code, [key], [key]);
-        batch
+        batch.put(Table::Code, key.to_be_bytes(), value);
+        store.write(batch)
+    }
+
+    fn assert_failed(store: &Sled) {
+        assert!(matches!(put(store, 77, b"new"), Err(StorageError::Failed)));
+        assert!(matches!(store.sync(), Err(StorageError::Failed)));
+        assert_eq!(store.get(Table::Code, &77u32.to_be_bytes()).unwrap(), None);
     }
 
     /// A pipe cannot be synced, which is an error of the operating system like any other.
     #[cfg(unix)]
-    fn with_a_log_that_cannot_be_synced(path: &Path) -> Sled {
+    #[test]
+    fn after_a_sync_that_failed_nothing_is_taken_and_all_is_read() {
+        let directory = tempfile::tempdir().unwrap();
         let (_, end) = std::io::pipe().unwrap();
-        let mut store = Sled::open(path).unwrap();
-        store.log = LogFile::of(std::os::fd::OwnedFd::from(end).into());
-        store
+        let mut store = Sled::open(directory.path()).unwrap();
+        store.log = Mutex::new(LogFile::of(std::os::fd::OwnedFd::from(end).into()));
+        put(&store, 1, b"old").unwrap();
+        let error = store.sync().unwrap_err();
+        assert!(matches!(error, StorageError::Backend(_)), "{error}");
+        assert_failed(&store);
+        assert_eq!(store.get(Table::Code, &1u32.to_be_bytes()).unwrap().as_deref(), Some(&b"old"[..]));
+
+        drop(store);
+        let store = Sled::open(directory.path()).unwrap();
+        put(&store, 2, b"new").unwrap();
+        store.sync().unwrap();
+        assert_eq!(store.get(Table::Code, &1u32.to_be_bytes()).unwrap().as_deref(), Some(&b"old"[..]));
     }
 
-    #[cfg(unix)]
     #[test]
-    fn a_sync_that_the_disk_refuses_is_an_error() {
+    fn after_a_write_that_failed_nothing_is_taken() {
         let directory = tempfile::tempdir().unwrap();
-        let store = with_a_log_that_cannot_be_synced(directory.path());
-        store.write(batch(1)).unwrap();
-        assert!(matches!(store.sync(), Err(StorageError::Backend(_))));
+        {
+            let store = Sled::open(directory.path()).unwrap();
+            (0..4_000).for_each(|key| put(&store, key * 2, &[7; 1_000]).unwrap());
+        }
+        let store = Sled::open(directory.path()).unwrap();
+        put(&store, 8_000, b"in the last leaf").unwrap();
+        // Leaves that are read for the first time now are not there any more.
+        std::fs::OpenOptions::new().write(true).open(directory.path().join("db")).unwrap().set_len(1 << 19).unwrap();
+        let error = (0..4_000).find_map(|key| put(&store, key * 2 + 1, b"new").err()).unwrap();
+        assert!(matches!(error, StorageError::Backend(_) | StorageError::Damaged(_)), "{error}");
+        assert!(matches!(put(&store, 1, b"new"), Err(StorageError::Failed)));
+        assert!(matches!(store.sync(), Err(StorageError::Failed)));
     }
 }

@@ -1,7 +1,9 @@
 //! Blocks in a store: appended, found again, taken back, reopened.
 
 use klay_core::{
-    B256, keccak256,
+    B256,
+    block::Header,
+    keccak256,
     storage::{
         Batch, BlockPointer, ChainStore, KeyValue, Memory, NewBlock, StorageError, Table, TxLocation, Visit,
         chain::{put_chain_config, put_code, put_persisted_state},
@@ -34,13 +36,17 @@ fn sender_hash(number: u64, index: u32) -> B256 {
     if index.is_multiple_of(3) { tx_hash(number | 1 << 30, index) } else { tx_hash(number, index) }
 }
 
+fn header(number: u64) -> Vec<u8> {
+    Header { number, ..Header::default() }.encode()
+}
+
 fn append(chain: &ChainStore, number: u64, txs: u32) {
     let tx_hashes: Vec<_> = (0..txs).map(|index| tx_hash(number, index)).collect();
     let sender_tx_hashes: Vec<_> = (0..txs).map(|index| sender_hash(number, index)).collect();
     let block = NewBlock {
         number,
         hash: block_hash(number, 0),
-        header: vec![1, number as u8],
+        header: header(number),
         body: vec![2, number as u8],
         receipts: vec![3, number as u8],
         tx_hashes: &tx_hashes,
@@ -64,7 +70,7 @@ fn a_block_is_found_by_number_by_hash_and_by_its_transactions() {
         for number in 0..4 {
             assert_eq!(chain.hash(number).unwrap(), Some(block_hash(number, 0)));
             assert_eq!(chain.number(&block_hash(number, 0)).unwrap(), Some(number));
-            assert_eq!(chain.header_bytes(number).unwrap(), Some(vec![1, number as u8]));
+            assert_eq!(chain.header_bytes(number).unwrap(), Some(header(number)));
             assert_eq!(chain.body_bytes(number).unwrap(), Some(vec![2, number as u8]));
             assert_eq!(chain.receipts_bytes(number).unwrap(), Some(vec![3, number as u8]));
             let hashes: Vec<_> = (0..number as u32 * 2).map(|index| tx_hash(number, index)).collect();
@@ -146,6 +152,31 @@ fn values_of_the_wrong_length_are_named() {
     }
 }
 
+#[test]
+fn a_head_that_is_not_whole_is_refused() {
+    let key = 2u64.to_be_bytes();
+    let hash = block_hash(2, 0);
+    let put = |table, value: &[u8]| (table, key.to_vec(), Some(value.to_vec()));
+    let broken = [
+        ((Table::Headers, key.to_vec(), None), "stored header of block 2 is missing"),
+        (put(Table::Headers, &[0; 40]), "stored header of block 2 is missing"),
+        (put(Table::Headers, hash.as_slice()), "stored header does not decode: "),
+        ((Table::Bodies, key.to_vec(), None), "stored body of block 2 is missing"),
+        ((Table::Receipts, key.to_vec(), None), "stored receipts of block 2 is missing"),
+        ((Table::BlockNumbers, hash.to_vec(), None), "stored number of block 2 is missing"),
+    ];
+    for (write, why) in broken {
+        let store: Arc<dyn KeyValue> = Arc::new(Memory::new());
+        let chain = ChainStore::open(Arc::clone(&store)).unwrap();
+        (0..3).for_each(|number| append(&chain, number, 2));
+        store.write(Batch { writes: vec![write] }).unwrap();
+        let error = ChainStore::open(store).unwrap_err();
+        let StorageError::HeadNotWhole { number: 2, source } = &error else { panic!("{error}") };
+        assert!(source.to_string().starts_with(why), "{source}");
+        assert!(error.to_string().contains("import the blocks again"), "{error}");
+    }
+}
+
 /// The index in memory is flushed to buckets, buckets are handed down, and every transaction stays findable throughout.
 #[test]
 fn transactions_are_found_across_flushes_levels_and_restarts() {
@@ -205,7 +236,8 @@ fn blocks_that_were_taken_back_are_gone_and_their_places_are_free() {
     }
     // Another block 2 with a transaction of the old block 7, in another place.
     let hashes = [tx_hash(100, 0), tx_hash(7, 5)];
-    let block = NewBlock { number: 2, hash: block_hash(2, 1), tx_hashes: &hashes, ..NewBlock::default() };
+    let (hash, header) = (block_hash(2, 1), header(2));
+    let block = NewBlock { number: 2, hash, header, tx_hashes: &hashes, ..NewBlock::default() };
     chain.append(block, Batch::default()).unwrap();
     for chain in [&chain, &ChainStore::open(store).unwrap()] {
         assert_eq!(chain.tx_location(&tx_hash(7, 5)).unwrap(), at(2, 1));

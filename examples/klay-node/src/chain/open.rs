@@ -148,6 +148,7 @@ impl Chain {
         }
         let councils = Councils::open(&blocks, header, written.number)?;
         let head = blocks.head().ok_or(ChainError::NoBlock { number: 0 })?;
+        check_head(&blocks, head.number)?;
         let base = Inner::load(&blocks, written.number)?.ok_or(ChainError::NoBlock { number: written.number })?;
         let receipts = Inner::load_receipts_from(&blocks, written.number)?.unwrap_or_default();
         let first =
@@ -353,6 +354,15 @@ impl Inner {
             decode_receipts(&bytes, &hashes).map_err(|source| StorageError::Corrupt { what: "receipts", source })?;
         Ok(Some(BlockReceipts { receipts }))
     }
+}
+
+/// Whether the newest block can be read.
+fn check_head(store: &ChainStore, number: u64) -> Result<(), ChainError> {
+    let read = Inner::load(store, number).and_then(|_block| Inner::load_receipts_from(store, number));
+    read.map(drop).map_err(|error| match error {
+        ChainError::Storage(error) => error.of_head(number).into(),
+        other => other,
+    })
 }
 
 /// The sealer; the zero address for genesis, which nobody sealed.
