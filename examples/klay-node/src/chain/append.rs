@@ -18,7 +18,8 @@ impl Chain {
         self.append_with(block, result, ChainStore::append)
     }
 
-    /// As [`Self::append`], without waiting for the disk: see [`Self::sync`].
+    /// As [`Self::append`], without waiting for the disk: see [`Self::sync`]. The block is seen before it is durable, and
+    /// is announced after the sync.
     ///
     /// # Errors
     /// As [`Self::append`].
@@ -136,9 +137,9 @@ impl Chain {
         head
     }
 
-    /// Tells everybody who listens.
-    pub(crate) fn announce(&self, head: Head) {
+    /// Tells everybody who listens. The block must be durable.
+    pub(crate) fn announce(&self, head: impl Into<HeadEvent>) {
         // Fails only when nobody listens.
-        let _nobody = self.0.heads.send(HeadEvent { block: head.block, receipts: head.receipts });
+        let _nobody = self.0.heads.send(head.into());
     }
 }

@@ -69,7 +69,8 @@ impl TxLocation {
     }
 }
 
-/// A new head: the block and what it did. Sent after the block is durable.
+/// A new head: the block and what it did. Sent after the block is durable, which may be later than it can be read: while
+/// many blocks come they are made durable together.
 #[derive(Debug, Clone)]
 pub struct HeadEvent {
     /// The block.

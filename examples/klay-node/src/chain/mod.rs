@@ -1,9 +1,11 @@
 //! The chain: blocks, receipts, transactions, states, parameters, logs and new heads to read, and one place that
 //! appends.
 //!
-//! The newest blocks and the states behind them are in memory. A block is in the store, durable, before it can be seen
-//! here; its state is written every [`ChainOptions::persist_every`] blocks, or at once where little has changed, and the
-//! blocks above the last written state are executed again when the chain is opened.
+//! The newest blocks and the states behind them are in memory. A block that comes alone is in the store, durable, before
+//! it can be seen here. Of blocks that come in numbers (an import, a node that catches up) some are seen before the sync
+//! that makes them durable, and power loss may take them back; they are announced after it, as all are. A state is written
+//! every [`ChainOptions::persist_every`] blocks, or at once where little has changed, and the blocks above the last
+//! written state are executed again when the chain is opened.
 
 mod append;
 mod block;
@@ -153,6 +155,12 @@ pub(crate) struct Head {
     pub(crate) block: Arc<SealedBlock>,
     pub(crate) receipts: Arc<BlockReceipts>,
     pub(crate) state: State,
+}
+
+impl From<Head> for HeadEvent {
+    fn from(head: Head) -> Self {
+        Self { block: head.block, receipts: head.receipts }
+    }
 }
 
 impl Chain {

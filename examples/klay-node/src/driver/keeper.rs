@@ -135,7 +135,7 @@ impl Keeper {
         Ok(head)
     }
 
-    fn take_over(&self, block: Received) -> Result<Option<Head>, Refused> {
+    fn take_over(&self, block: Received, is_synced: bool) -> Result<Option<Head>, Refused> {
         let Received { header, transactions } = block;
         let (number, hash) = (header.number, header.hash());
         match self.place(number, hash)? {
@@ -164,15 +164,17 @@ impl Keeper {
                 (author, Arc::new(Executed::new(transactions, result)))
             }
         };
-        self.append(header, hash, author, &executed, false).map(Some)
+        self.append(header, hash, author, &executed, is_synced).map(Some)
     }
 
     fn take_all(&self, blocks: Vec<Received>) -> Result<(), Refused> {
         let _writer = self.writer.lock();
+        // One alone, as blocks come when none is missing, is durable before it is seen; many share a sync.
+        let is_synced = blocks.len() == 1;
         let mut heads = Vec::new();
         let mut outcome = Ok(());
         for block in blocks {
-            match self.take_over(block) {
+            match self.take_over(block, is_synced) {
                 Ok(head) => heads.extend(head),
                 Err(error) => {
                     outcome = Err(error);
@@ -181,7 +183,8 @@ impl Keeper {
             }
         }
         // Durable before anybody hears of them.
-        if let Some(last) = heads.last()
+        if !is_synced
+            && let Some(last) = heads.last()
             && let Err(error) = self.chain.sync()
         {
             tracing::error!(%error, "blocks cannot be made durable");

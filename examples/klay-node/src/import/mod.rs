@@ -14,8 +14,8 @@
 //! | execution | every signature; gas, bloom, receipts root, state root with rewards and system writes in it |
 //!
 //! A block is stored when all of it holds. The first that does not ends the import with the rule, what the rule expects
-//! and what was found ([`Refusal`]); the blocks before it stay. Blocks are written in order and synced four times a second:
-//! a process that is killed has lost at most that, and the next import skips what is there.
+//! and what was found ([`Refusal`]); the blocks before it stay. Blocks are written in order, synced four times a second and
+//! then announced: a process that is killed has lost at most that, and the next import skips what is there.
 //!
 //! Source: spec 30, sections 1.5, 1.6 and 10; spec 50, section 1.11.
 
@@ -27,7 +27,10 @@ mod verify;
 use std::{
     io::{self, Read},
     ops::ControlFlow,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -43,7 +46,12 @@ use self::{
     prepare::{Ahead, Item, KnownKeys, Prepared},
     verify::Keys,
 };
-use crate::{Chain, chain::ChainError, council::CouncilError, driver::ExecuteError};
+use crate::{
+    Chain,
+    chain::{ChainError, HeadEvent},
+    council::CouncilError,
+    driver::ExecuteError,
+};
 
 /// How long blocks may stay in the store's buffers.
 const SYNC_EVERY: Duration = Duration::from_millis(250);
@@ -136,7 +144,7 @@ pub struct Step {
 }
 
 /// Imports the blocks of `source`, plain or gzip, behind the head of `chain`. Blocks that are there already are skipped.
-/// `observe` hears of each block and may end the import.
+/// `observe` hears of each block before it is durable, and may end the import.
 ///
 /// # Errors
 /// If a block is refused, the source cannot be read, or the chain fails. Everything before that is stored.
@@ -148,17 +156,16 @@ pub fn import(
     let (sender, receiver) = mpsc::sync_channel(GROUPS_AHEAD);
     let (known, chain_id, written) = (chain.head().number(), chain.config().chain_id, chain.writing());
     let keys = KnownKeys::default();
+    let mut importer = Importer::new(chain, &keys);
     let outcome = thread::scope(|scope| {
         let ahead = Ahead { known, chain_id, keys: &keys };
         scope.spawn(move || prepare::prepare(source, ahead, |group| sender.send(group).is_ok()));
         // The channel closes when this ends, and with it the thread.
-        Importer::new(chain, &keys).run(receiver, observe)
+        importer.run(receiver, observe)
     });
     // What was good is kept, however it ended.
-    let mut storage = Duration::ZERO;
-    timed(&mut storage, || chain.persist().and_then(|()| chain.sync()))?;
-    outcome.map(|mut done| {
-        done.spent.storage += storage;
+    let mut done = importer.end()?;
+    outcome.map(|()| {
         done.spent.states = chain.writing() - written;
         done
     })
@@ -168,6 +175,8 @@ struct Importer<'a> {
     chain: &'a Chain,
     keys: Keys<'a>,
     synced: Instant,
+    /// What was stored since the last sync.
+    unsynced: Vec<HeadEvent>,
     done: Imported,
 }
 
@@ -184,22 +193,48 @@ impl<'a> Importer<'a> {
             is_interrupted: false,
             spent: Spent::default(),
         };
-        Self { chain, keys: Keys { registered: ProposerKeys::default(), known }, synced: Instant::now(), done }
+        let keys = Keys { registered: ProposerKeys::default(), known };
+        Self { chain, keys, synced: Instant::now(), unsynced: Vec::new(), done }
     }
 
     fn run(
-        mut self,
+        &mut self,
         groups: mpsc::Receiver<Vec<Item>>,
         observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
-    ) -> Result<Imported, ImportError> {
-        let mut groups = groups.into_iter();
-        while let Some(group) = timed(&mut self.done.spent.waiting, || groups.next()) {
-            if self.group(group, observe)?.is_break() {
-                self.done.is_interrupted = true;
-                break;
+    ) -> Result<(), ImportError> {
+        loop {
+            match timed(&mut self.done.spent.waiting, || groups.recv_timeout(SYNC_EVERY)) {
+                Ok(group) => {
+                    if self.group(group, observe)?.is_break() {
+                        self.done.is_interrupted = true;
+                        break;
+                    }
+                }
+                // What came already does not wait for a slow source.
+                Err(RecvTimeoutError::Timeout) => self.sync_pending()?,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        Ok(())
+    }
+
+    /// Writes the newest state and makes everything durable.
+    fn end(mut self) -> Result<Imported, ImportError> {
+        timed(&mut self.done.spent.storage, || self.chain.persist())?;
+        self.sync()?;
         Ok(self.done)
+    }
+
+    /// Makes durable what was stored, and announces it.
+    fn sync(&mut self) -> Result<(), ChainError> {
+        timed(&mut self.done.spent.storage, || self.chain.sync())?;
+        self.synced = Instant::now();
+        self.unsynced.drain(..).for_each(|head| self.chain.announce(head));
+        Ok(())
+    }
+
+    fn sync_pending(&mut self) -> Result<(), ChainError> {
+        if self.unsynced.is_empty() { Ok(()) } else { self.sync() }
     }
 
     fn group(
@@ -236,6 +271,7 @@ impl<'a> Importer<'a> {
                 Err(verify::Stop::Refused(Refusal::Header(HeaderError::Future { timestamp, limit })))
                     if timestamp - limit <= MAX_WAIT =>
                 {
+                    self.sync_pending()?;
                     thread::sleep(Duration::from_secs(timestamp - limit).min(Duration::from_millis(200)));
                 }
                 Err(stop) => return Err(stop.at(number)),
@@ -248,10 +284,9 @@ impl<'a> Importer<'a> {
         self.done.transactions += step.transactions as u64;
         self.done.gas_used = self.done.gas_used.saturating_add(step.gas_used);
         (self.done.number, self.done.hash) = (number, head.block.hash);
-        self.chain.announce(head);
+        self.unsynced.push(head.into());
         if self.synced.elapsed() >= SYNC_EVERY {
-            timed(&mut self.done.spent.storage, || self.chain.sync())?;
-            self.synced = Instant::now();
+            self.sync()?;
         }
         Ok(step)
     }

@@ -1,12 +1,21 @@
 //! Chains of the reference client import whole, to the recorded hashes, receipts and accounts, and go on after a stop.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::common::{Recorded, feed, refused};
-use klay_core::{B256, storage::Memory};
+use klay_core::{
+    B256,
+    storage::{Batch, KeyValue, Memory, StorageError, Table, Visit},
+};
 use klay_node::{
     Chain,
-    chain::ChainOptions,
+    chain::{ChainError, ChainOptions, OpenError},
     export::export,
     import::{Refusal, import},
     metrics::Metrics,
@@ -213,4 +222,72 @@ fn a_file_of_another_chain_is_refused_where_they_part() {
     let cut = recorded.blocks.concat();
     let (number, refusal) = refused(&recorded.chain(), &cut[..cut.len() - 5]);
     assert!(matches!(refusal, Refusal::File(_)) && number == 30, "{number}: {refusal}");
+}
+
+/// A store that knows which block was the last at its last sync.
+#[derive(Debug, Default)]
+struct Synced {
+    store: Memory,
+    head: AtomicU64,
+}
+
+impl KeyValue for Synced {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.store.get(table, key)
+    }
+    fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError> {
+        self.store.scan(table, start, visit)
+    }
+    fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        self.store.write(batch)
+    }
+    fn sync(&self) -> Result<(), StorageError> {
+        let head = self.store.get(Table::Meta, b"head")?.unwrap_or_default();
+        let number = head.first_chunk::<8>().map_or(0, |number| u64::from_be_bytes(*number));
+        self.head.store(number, Ordering::SeqCst);
+        self.store.sync()
+    }
+}
+
+#[test]
+fn blocks_are_announced_in_order_after_they_are_durable() {
+    let recorded = Recorded::kept("rebalance");
+    let store = Arc::new(Synced::default());
+    let chain = recorded.chain_in(Arc::clone(&store) as Arc<dyn KeyValue>);
+    let mut heads = chain.subscribe_heads();
+    let mut next = 1;
+    let mut hear = || {
+        while let Ok(head) = heads.try_recv() {
+            assert_eq!(head.block.number(), next);
+            assert!(next <= store.head.load(Ordering::SeqCst), "block {next} is not durable");
+            next += 1;
+        }
+        next
+    };
+    import(&chain, recorded.blocks.concat().as_slice(), &mut |_| {
+        hear();
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(hear(), chain.head().number() + 1);
+}
+
+#[test]
+fn a_newest_block_that_does_not_decode_is_refused() {
+    let recorded = Recorded::kept("rebalance");
+    for table in [Table::Bodies, Table::Receipts] {
+        let store: Arc<dyn KeyValue> = Arc::new(Memory::new());
+        let chain = recorded.chain_in(Arc::clone(&store));
+        feed(&chain, &recorded.blocks.concat()).unwrap();
+        let head = chain.head().number();
+        let mut batch = Batch::default();
+        batch.put(table, head.to_be_bytes(), [0x01]);
+        store.write(batch).unwrap();
+        let error = Chain::open_stored(store, ChainOptions::default(), &Metrics::default()).unwrap_err();
+        let OpenError::Chain(ChainError::Storage(StorageError::HeadNotWhole { number, source })) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(number, head);
+        assert!(matches!(*source, StorageError::Corrupt { .. }), "{source}");
+    }
 }
