@@ -9,7 +9,7 @@ use large::LargeWrites;
 use std::{
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -42,6 +42,8 @@ use std::{
 #[derive(Debug)]
 pub struct Sled {
     db: sled::Db,
+    /// Held while a batch is made and applied: its pieces depend on what is stored.
+    writer: Mutex<()>,
     /// Synced by one at a time: of two, the system would tell only one of a failure.
     log: Mutex<LogFile>,
     has_failed: AtomicBool,
@@ -67,11 +69,30 @@ impl Sled {
         let path = path.as_ref();
         let db = opened(&sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None))?;
         let log = LogFile::open(path).map_err(sled::Error::from)?;
-        Ok(Self { db, log: Mutex::new(log), has_failed: AtomicBool::new(false) })
+        Ok(Self { db, writer: Mutex::default(), log: Mutex::new(log), has_failed: AtomicBool::new(false) })
+    }
+
+    /// The value at a key that was empty a moment ago: it is large, or empty, or another by now.
+    fn not_whole(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(value) = large::get(&self.db, table, key)? {
+            return Ok(Some(value));
+        }
+        // Empty, or another value took its place between the two readings. Nobody writes now.
+        let _writer = self.lock();
+        match self.db.get(full_key(table, key))? {
+            Some(value) if value.is_empty() => Ok(Some(large::get(&self.db, table, key)?.unwrap_or_default())),
+            value => Ok(value.map(|value| value.to_vec())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self) -> Result<(), StorageError> {
-        if self.has_failed.load(Ordering::SeqCst) { Err(StorageError::Failed) } else { Ok(()) }
+        // A writer that panicked is one that failed.
+        let has_failed = self.has_failed.load(Ordering::SeqCst) || self.writer.is_poisoned();
+        if has_failed { Err(StorageError::Failed) } else { Ok(()) }
     }
 
     /// The result of something after whose failure nobody knows what is stored.
@@ -114,13 +135,8 @@ fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
 
 impl KeyValue for Sled {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let full = full_key(table, key);
-        match self.db.get(&full)? {
-            Some(value) if value.is_empty() => match large::get(&self.db, table, key)? {
-                Some(value) => Ok(Some(value)),
-                // An empty value, or a large one that was replaced or deleted just now.
-                None => Ok(self.db.get(&full)?.map(|value| value.to_vec())),
-            },
+        match self.db.get(full_key(table, key))? {
+            Some(value) if value.is_empty() => self.not_whole(table, key),
             value => Ok(value.map(|value| value.to_vec())),
         }
     }
@@ -131,7 +147,7 @@ impl KeyValue for Sled {
             let Some((_, key)) = key.split_first().filter(|(found, _)| **found == table as u8) else { break };
             let going_on = if value.is_empty() {
                 // Large, or empty; or deleted since.
-                let Some(value) = self.get(table, key)? else { continue };
+                let Some(value) = self.not_whole(table, key)? else { continue };
                 visit(key, &value)
             } else {
                 visit(key, &value)
@@ -144,6 +160,7 @@ impl KeyValue for Sled {
     }
 
     fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        let _writer = self.lock();
         self.check()?;
         let (mut writes, mut large) = (sled::Batch::default(), LargeWrites::new(&self.db));
         for (table, key, value) in batch.writes {

@@ -175,6 +175,57 @@ fn a_large_value_that_is_written_again_is_read_as_one_or_the_other() {
     });
 }
 
+#[test]
+fn a_value_that_is_large_and_small_by_turns_is_read_whole() {
+    on_every_store(|name, store| {
+        // Each value says of which round it is; small ones are of odd rounds.
+        let value = |round: u16| {
+            [&round.to_be_bytes()[..], &vec![7; if round.is_multiple_of(2) { 15_000 } else { 3 }]].concat()
+        };
+        let is_whole = |found: &[u8]| {
+            let round = u16::from_be_bytes(*found.first_chunk().unwrap_or_else(|| panic!("{name}: an empty value")));
+            assert!(found == value(round), "{name}: round {round} is not whole");
+            round
+        };
+        put(store, Table::Bodies, b"key", &value(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=1_000).for_each(|round| put(store, Table::Bodies, b"key", &value(round))));
+            loop {
+                let got = is_whole(&store.get(Table::Bodies, b"key").unwrap().unwrap());
+                let [(_, scanned)] = &all(store, Table::Bodies, &[])[..] else {
+                    panic!("{name}: a scan found nothing")
+                };
+                assert!(is_whole(scanned) >= got, "{name}: back in time");
+                if got == 1_000 {
+                    break;
+                }
+            }
+        });
+    });
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn of_two_writers_of_one_key_nothing_is_left_but_one_value() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let store = klay_core::storage::Sled::open(directory.path()).unwrap();
+        std::thread::scope(|scope| {
+            for lengths in [[20_000, 30_000], [0, 25_000]] {
+                let store = &store;
+                scope.spawn(move || {
+                    for round in 0..300u16 {
+                        put(store, Table::Bodies, b"key", &vec![round as u8; lengths[usize::from(round % 2)]]);
+                    }
+                });
+            }
+        });
+        put(&store, Table::Bodies, b"key", &[1]);
+    }
+    let left = sled::open(directory.path()).unwrap().iter().map(|entry| entry.unwrap().0.to_vec()).collect::<Vec<_>>();
+    assert_eq!(left, [[&[Table::Bodies as u8][..], b"key"].concat()]);
+}
+
 #[cfg(feature = "sled")]
 #[test]
 fn nothing_is_left_of_large_values_in_sled() {
