@@ -32,8 +32,12 @@ use crate::{
 use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-/// Version of the layout that this program writes and reads.
-pub const FORMAT: u64 = 2;
+/// Version of the layout that this program writes. 3 differs from 2 by large values, which sled keeps in pieces: a
+/// program for 2 would read them as empty.
+pub const FORMAT: u64 = 3;
+
+/// The oldest version that is read. [`ChainStore::open`] raises it, as what is written from then on is of the newest.
+const OLDEST: u64 = 2;
 
 /// Bytes of trie nodes from which on a batch is full: an eighth of sled's buffer for writing.
 const PART: usize = 64 << 10;
@@ -97,24 +101,22 @@ struct State {
 }
 
 impl ChainStore {
-    /// Opens the chain in `store`; an empty store gets an empty chain.
+    /// Opens the chain in `store`; an empty store gets an empty chain, one of an older [format](FORMAT) the newest.
     ///
     /// # Errors
     /// If the store fails, holds another format, its pointers do not decode, or its last block is not whole.
     pub fn open(store: Arc<dyn KeyValue>) -> Result<Self, StorageError> {
-        match store.get(Table::Meta, b"format")? {
-            None => {
-                let mut batch = Batch::default();
-                batch.put(Table::Meta, *b"format", FORMAT.to_be_bytes());
-                store.write(batch)?;
-                store.sync()?;
-            }
-            Some(found) => {
-                let got = found.try_into().map(u64::from_be_bytes).unwrap_or_default();
-                if got != FORMAT {
-                    return Err(StorageError::Format { expected: FORMAT, got });
-                }
-            }
+        let found = store.get(Table::Meta, b"format")?.map(|found| found.try_into().map_or(0, u64::from_be_bytes));
+        if let Some(got) = found
+            && !(OLDEST..=FORMAT).contains(&got)
+        {
+            return Err(StorageError::Format { expected: FORMAT, got });
+        }
+        if found != Some(FORMAT) {
+            let mut batch = Batch::default();
+            batch.put(Table::Meta, *b"format", FORMAT.to_be_bytes());
+            store.write(batch)?;
+            store.sync()?;
         }
         let head = pointer(&*store, b"head", "head")?;
         let index = TxIndex::open(&*store, head.map(|head| head.number))?;

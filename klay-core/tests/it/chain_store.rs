@@ -129,15 +129,31 @@ fn a_state_is_written_in_parts_and_then_pointed_to() {
     assert_eq!(Trie::at(state.hash).iter(&store, B256::ZERO).count(), 3_000);
 }
 
-#[test]
-fn another_format_is_refused() {
+fn with_format(format: &[u8]) -> Arc<dyn KeyValue> {
     let store = Memory::new();
     let mut batch = Batch::default();
-    batch.put(Table::Meta, *b"format", 9u64.to_be_bytes());
+    batch.put(Table::Meta, *b"format", format);
     store.write(batch).unwrap();
-    let error = ChainStore::open(Arc::new(store)).unwrap_err();
-    assert!(matches!(error, StorageError::Format { expected: 2, got: 9 }), "{error}");
-    assert!(!error.is_transient());
+    Arc::new(store)
+}
+
+#[test]
+fn another_format_is_refused() {
+    for (format, found) in [(&9u64.to_be_bytes()[..], 9), (&4u64.to_be_bytes(), 4), (&1u64.to_be_bytes(), 1), (&[3], 0)]
+    {
+        let error = ChainStore::open(with_format(format)).unwrap_err();
+        assert!(matches!(error, StorageError::Format { expected: 3, got } if got == found), "{error}");
+        assert!(!error.is_transient());
+    }
+}
+
+#[test]
+fn the_format_before_this_one_is_read_and_raised() {
+    let store = with_format(&2u64.to_be_bytes());
+    let chain = ChainStore::open(Arc::clone(&store)).unwrap();
+    assert_eq!(store.get(Table::Meta, b"format").unwrap(), Some(3u64.to_be_bytes().to_vec()));
+    append(&chain, 0, 2);
+    assert_eq!(ChainStore::open(store).unwrap().head().unwrap().number, 0);
 }
 
 #[test]
