@@ -229,36 +229,40 @@ impl ChainStore {
     }
 
     /// Takes back every block above `number`, and the state pointer if it is above, and waits until that is on disk.
+    /// Blocks go one by one from the top: what a crash leaves is a chain that ends somewhere between.
     ///
     /// The state pointer is removed rather than moved if it pointed above: the caller knows whether an older state is
     /// stored, and writes the pointer to it with [`put_persisted_state`].
     ///
     /// # Errors
-    /// If the store fails, or has no block `number`.
+    /// If the store fails, or has no block `number`. Some blocks may be gone then.
     pub fn rewind(&self, number: u64) -> Result<(), StorageError> {
         let _writer = self.lock();
         let Some(head) = self.head().filter(|head| head.number > number) else { return Ok(()) };
-        let hash = self.hash(number)?.ok_or(StorageError::Missing { what: "header", number })?;
+        self.hash(number)?.ok_or(StorageError::Missing { what: "header", number })?;
         let mut batch = Batch::default();
-        for above in number + 1..=head.number {
+        for above in (number + 1..=head.number).rev() {
             if let Some(hash) = self.hash(above)? {
                 batch.delete(Table::BlockNumbers, hash.as_slice());
             }
             for table in [Table::Headers, Table::Bodies, Table::Receipts, Table::TxHashes] {
                 batch.delete(table, above.to_be_bytes());
             }
+            let number = above - 1;
+            // What has no header cannot be the last block, and goes with the one above it.
+            let Some(hash) = self.hash(number)? else { continue };
+            if self.persisted_state()?.is_some_and(|state| state.number > number) {
+                batch.delete(Table::Meta, *b"state");
+            }
+            let head = BlockPointer { number, hash };
+            batch.put(Table::Meta, *b"head", head.encode());
+            self.read(|state| state.index.rewind(number, &mut batch));
+            self.store.write(core::mem::take(&mut batch))?;
+            self.change(|state| {
+                state.head = Some(head);
+                state.index.finish_rewind(number);
+            });
         }
-        if self.persisted_state()?.is_some_and(|state| state.number > number) {
-            batch.delete(Table::Meta, *b"state");
-        }
-        let head = BlockPointer { number, hash };
-        batch.put(Table::Meta, *b"head", head.encode());
-        self.read(|state| state.index.rewind(number, &mut batch));
-        self.store.write(batch)?;
-        self.change(|state| {
-            state.head = Some(head);
-            state.index.finish_rewind(number);
-        });
         self.store.sync()
     }
 

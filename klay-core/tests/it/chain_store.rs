@@ -11,7 +11,7 @@ use klay_core::{
     trie::Trie,
 };
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -304,4 +304,66 @@ fn a_block_whose_writing_failed_is_not_there_and_may_be_appended_again() {
     chain.append(block, Batch::default()).unwrap();
     assert_eq!(chain.tx_location(&hashes[7]).unwrap(), at(1, 7));
     assert_eq!(chain.tx_location(&tx_hash(0, 7)).unwrap(), at(0, 7));
+}
+
+/// A store that keeps what it holds after each write, as a crash may leave it.
+#[derive(Debug, Default)]
+struct Crashing {
+    store: Memory,
+    left: Mutex<Vec<Arc<Memory>>>,
+}
+
+impl KeyValue for Crashing {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.store.get(table, key)
+    }
+    fn scan(&self, table: Table, start: &[u8], visit: &mut Visit<'_>) -> Result<(), StorageError> {
+        self.store.scan(table, start, visit)
+    }
+    fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        self.store.write(batch)?;
+        let (left, mut all) = (Memory::new(), Batch::default());
+        for table in Table::ALL {
+            self.store.scan(table, &[], &mut |key, value| {
+                all.put(table, key, value);
+                core::ops::ControlFlow::Continue(())
+            })?;
+        }
+        left.write(all)?;
+        self.left.lock().unwrap().push(Arc::new(left));
+        Ok(())
+    }
+    fn sync(&self) -> Result<(), StorageError> {
+        self.store.sync()
+    }
+}
+
+#[test]
+fn a_crash_while_blocks_are_taken_back_leaves_a_shorter_chain() {
+    let store = Arc::new(Crashing::default());
+    let chain = ChainStore::open(Arc::clone(&store) as Arc<dyn KeyValue>).unwrap();
+    // Five blocks fill the index once, so that some that are taken back are in a flush.
+    (0..8).for_each(|number| append(&chain, number, 7_000));
+    let mut batch = Batch::default();
+    put_persisted_state(&mut batch, 5, B256::ZERO);
+    // A header that is gone in the middle takes its block along with the one above.
+    batch.delete(Table::Headers, 4u64.to_be_bytes());
+    store.write(batch).unwrap();
+    store.left.lock().unwrap().clear();
+    chain.rewind(1).unwrap();
+    let left = core::mem::take(&mut *store.left.lock().unwrap());
+    let mut heads = Vec::new();
+    for store in left {
+        let chain = ChainStore::open(store).unwrap();
+        let head = chain.head().unwrap().number;
+        heads.push(head);
+        let state = chain.persisted_state().unwrap().map(|state| state.number);
+        assert_eq!(state, (head >= 5).then_some(5));
+        for number in 0..8 {
+            let place = (number <= head).then_some(TxLocation { number, index: 9 });
+            assert_eq!(chain.tx_location(&tx_hash(number, 9)).unwrap(), place, "block {number} of {head}");
+            assert_eq!(chain.body_bytes(number).unwrap().is_some(), number <= head, "block {number} of {head}");
+        }
+    }
+    assert_eq!(heads, [6, 5, 3, 2, 1]);
 }
