@@ -169,7 +169,8 @@ impl Buckets {
             return Ok(Some(found));
         }
         places.clear();
-        for level in 0..=self.levels {
+        // A flush may be in the store already that is not finished here; it adds one level at most.
+        for level in 0..=(self.levels + 1).min(MAX_LEVELS) {
             for (_, entries) in values(store, self.owner.table, level, bucket_of(prefix, level))? {
                 push_matches(&entries, prefix, &mut places);
             }
@@ -329,4 +330,40 @@ pub(super) fn list_number(bytes: &[u8]) -> Option<u64> {
 /// A value whose length is wrong.
 pub(super) const fn corrupt(what: &'static str, got: usize) -> StorageError {
     StorageError::Corrupt { what, source: DecodeError::new(what, got, DecodeErrorKind::Invalid("wrong length")) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::storage::Memory;
+
+    /// Hashes that begin alike, so that one bucket gets all of them.
+    fn hash(list: u64, index: u64) -> B256 {
+        let mut hash = B256::ZERO;
+        hash[2..8].copy_from_slice(&(list << 16 | index).to_be_bytes()[2..]);
+        hash
+    }
+
+    #[test]
+    fn all_is_found_while_a_flush_is_written_and_not_finished() {
+        const OWNER: Owner = Owner { table: Table::TxIndex, meta: b"test", what: "test", flush_lists: 1 };
+        const PER_LIST: u64 = 600;
+        let store = Memory::new();
+        let mut index = Buckets::open(&store, OWNER).unwrap();
+        let mut added = 0;
+        for list in 0..34 {
+            let hashes = (0..PER_LIST).map(|at| (at as usize, hash(list, at)));
+            let mut batch = Batch::default();
+            let appended = index.append(&store, list, entries_of(list, hashes), &mut batch).unwrap();
+            store.write(batch).unwrap();
+            added += usize::from(appended.flush > Some(index.levels));
+            for known in 0..list {
+                let place = index.find(&store, &hash(known, 7), |place| Ok((place.list == known).then_some(place)));
+                assert_eq!(place.unwrap(), Some(Place { list: known, index: 7 }), "while {list} is added");
+            }
+            index.finish(appended);
+        }
+        assert!(added > 0, "no flush has added a level");
+    }
 }
