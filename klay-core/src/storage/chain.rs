@@ -152,17 +152,26 @@ impl ChainStore {
     /// waits until it is on disk.
     ///
     /// # Errors
-    /// If the block is not the next one or the store fails. A block whose writing failed may be appended again.
+    /// If the block is not the next one or the store fails. The head is as it was then, and the same block may be
+    /// appended again, unless the store [takes no more](StorageError::Failed).
     pub fn append(&self, block: NewBlock<'_>, extra: Batch) -> Result<(), StorageError> {
-        self.append_unsynced(block, extra)?;
-        self.store.sync()
+        self.append_and(block, extra, |store| store.sync())
     }
 
     /// As [`Self::append`], without waiting for the disk: for imports, which sync once for many blocks.
     ///
     /// # Errors
-    /// If the block is not the next one or the store fails.
+    /// As [`Self::append`].
     pub fn append_unsynced(&self, block: NewBlock<'_>, extra: Batch) -> Result<(), StorageError> {
+        self.append_and(block, extra, |_| Ok(()))
+    }
+
+    fn append_and(
+        &self,
+        block: NewBlock<'_>,
+        extra: Batch,
+        sync: impl FnOnce(&dyn KeyValue) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
         let _writer = self.lock();
         let expected = self.head().map_or(0, |head| head.number + 1);
         let NewBlock { number, hash, header, body, receipts, tx_hashes, sender_tx_hashes } = block;
@@ -183,6 +192,7 @@ impl ChainStore {
         let appended =
             self.read(|state| state.index.append(&*self.store, number, tx_hashes, sender_tx_hashes, &mut batch))?;
         self.store.write(batch)?;
+        sync(&*self.store)?;
         self.change(|state| {
             state.head = Some(head);
             state.index.finish(appended);

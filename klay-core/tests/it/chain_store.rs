@@ -262,11 +262,12 @@ fn blocks_that_were_taken_back_are_gone_and_their_places_are_free() {
     }
 }
 
-/// A store whose writes fail while `broken` is set.
+/// A store whose writes fail while `broken` is set, and its syncs while `unsynced` is.
 #[derive(Debug, Default)]
 struct Faulty {
     store: Memory,
     broken: AtomicBool,
+    unsynced: AtomicBool,
 }
 
 impl KeyValue for Faulty {
@@ -283,6 +284,9 @@ impl KeyValue for Faulty {
         self.store.write(batch)
     }
     fn sync(&self) -> Result<(), StorageError> {
+        if self.unsynced.load(Ordering::Relaxed) {
+            return Err(StorageError::Backend("no answer".into()));
+        }
         self.store.sync()
     }
 }
@@ -304,6 +308,30 @@ fn a_block_whose_writing_failed_is_not_there_and_may_be_appended_again() {
     chain.append(block, Batch::default()).unwrap();
     assert_eq!(chain.tx_location(&hashes[7]).unwrap(), at(1, 7));
     assert_eq!(chain.tx_location(&tx_hash(0, 7)).unwrap(), at(0, 7));
+}
+
+#[test]
+fn a_block_whose_sync_failed_is_not_the_head_and_may_be_appended_again() {
+    let store = Arc::new(Faulty::default());
+    let chain = ChainStore::open(Arc::clone(&store) as Arc<dyn KeyValue>).unwrap();
+    append(&chain, 0, 9_000);
+    // With a flush of the index in its batch.
+    let hashes: Vec<_> = (0..30_000).map(|index| tx_hash(1, index)).collect();
+    let header = header(1);
+    let block = NewBlock { number: 1, hash: block_hash(1, 0), header, tx_hashes: &hashes, ..NewBlock::default() };
+    store.unsynced.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        let error = chain.append(block.clone(), Batch::default()).unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(chain.head().unwrap().number, 0);
+    }
+    store.unsynced.store(false, Ordering::Relaxed);
+    chain.append(block, Batch::default()).unwrap();
+    for chain in [&chain, &ChainStore::open(store).unwrap()] {
+        assert_eq!(chain.head().unwrap().number, 1);
+        assert_eq!(chain.tx_location(&hashes[7]).unwrap(), at(1, 7));
+        assert_eq!(chain.tx_location(&tx_hash(0, 7)).unwrap(), at(0, 7));
+    }
 }
 
 /// A store that keeps what it holds after each write, as a crash may leave it.

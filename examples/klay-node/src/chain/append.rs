@@ -30,7 +30,7 @@ impl Chain {
     /// Waits until everything appended is on disk.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. What was appended since the last sync is in the chain all the same, and may be lost.
     pub(crate) fn sync(&self) -> Result<(), ChainError> {
         Ok(self.0.store.store().sync()?)
     }
