@@ -1,7 +1,7 @@
 //! Which headers belong to a chain, by the headers before them and the validators of the day.
 //!
 //! [`verify_proposal`] is what a validator checks before it votes, [`verify_header`] what everybody checks before a block
-//! is imported: the same and the committed seals. Votes and governance fields, transactions and state are not looked at
+//! is imported: the same, and that the committed seals are there. Votes and governance fields, transactions and state are not looked at
 //! here.
 //!
 //! Checks run in the order of the reference, so that both name the same error. It counts seals against `2F + 1` with the
@@ -227,11 +227,24 @@ impl HeaderSigners {
     }
 }
 
-/// Checks everything but the committed seals and returns the author.
+/// Checks a header that is proposed and returns the author. It has no committed seals; one that has them all passes, as
+/// with the reference, one with anything else in their place does not.
 ///
 /// # Errors
 /// The first check that fails.
 pub fn verify_proposal(header: &Header, context: &HeaderContext<'_>) -> Result<Address, HeaderError> {
+    let author = verify_content(header, context)?;
+    match verify_seals(header, context) {
+        Ok(_) | Err(HeaderError::NoCommittedSeals) => Ok(author),
+        Err(error) => Err(error),
+    }
+}
+
+/// Checks everything but the committed seals, for engines with a rule of their own for them, and returns the author.
+///
+/// # Errors
+/// The first check that fails.
+pub fn verify_content(header: &Header, context: &HeaderContext<'_>) -> Result<Address, HeaderError> {
     verify_cascade(header, context, || header.proposer())
 }
 
@@ -270,7 +283,7 @@ fn verify_cascade(
 /// # Errors
 /// The first check that fails.
 pub fn verify_header(header: &Header, context: &HeaderContext<'_>) -> Result<Verified, HeaderError> {
-    let author = verify_proposal(header, context)?;
+    let author = verify_content(header, context)?;
     let (round, signers) = verify_seals(header, context)?;
     Ok(verified(author, round, signers, context))
 }

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use alloy_primitives::{Address, B256, Bytes};
-use klay_core::block::{Header, IstanbulExtra};
+use klay_core::block::{ExtraView, Header, IstanbulExtra};
 
 use super::seal::{Seal, WriteError};
 use crate::types::{Model, Round, Value};
@@ -26,6 +26,17 @@ pub trait HeaderValue: Value<Id = B256> + Send + Sync + 'static {
     fn is_sealed(&self) -> bool {
         IstanbulExtra::decode(&self.header().extra).is_ok_and(|extra| !extra.seal.is_empty())
     }
+
+    /// Whether every seal in the header has the length of one. The name covers no committed seal, so it says nothing
+    /// about them.
+    fn is_well_formed(&self) -> bool {
+        IstanbulExtra::decode(&self.header().extra).is_ok()
+    }
+
+    /// Whether it is well formed and nobody has committed to it yet, as is right for a proposal.
+    fn is_uncommitted(&self) -> bool {
+        IstanbulExtra::decode(&self.header().extra).is_ok_and(|extra| extra.committed_seals.is_empty())
+    }
 }
 
 /// The proof of a decision: seals over the block hash, and the round they were collected in.
@@ -38,18 +49,16 @@ pub struct CommittedSeals {
 }
 
 impl CommittedSeals {
-    /// Writes round and seals into a decided value. Its name stays.
+    /// Writes round and seals into a decided value, in place of whatever stands there. Its name stays.
     ///
     /// # Errors
-    /// If the value's `extra` does not decode or there is no seal.
+    /// If the value's `extra` does not decode, which no engine accepts, or there is no seal.
     pub fn write<V: HeaderValue>(&self, value: V) -> Result<V, WriteError> {
         if self.seals.is_empty() {
             return Err(WriteError::NoCommittedSeals);
         }
-        let mut extra = IstanbulExtra::decode(&value.header().extra)?;
-        extra.vanity[31] = self.round.get() as u8;
-        extra.committed_seals.clone_from(&self.seals);
-        Ok(value.with_extra(extra.encode().into()))
+        let extra = ExtraView::decode(&value.header().extra)?.encode_committed(self.round.get() as u8, &self.seals);
+        Ok(value.with_extra(extra.into()))
     }
 }
 

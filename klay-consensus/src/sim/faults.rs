@@ -117,11 +117,13 @@ pub enum Byzantine {
     Flood,
     /// Two copies of an honest node share the key, each in its own part of the network.
     Twin,
+    /// Sends values in forms that their names do not cover, or leaves them out where they belong.
+    OddForms,
 }
 
 impl Byzantine {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Silent,
         Self::Equivocate,
         Self::DoubleVote,
@@ -137,6 +139,7 @@ impl Byzantine {
         Self::Garbage,
         Self::Flood,
         Self::Twin,
+        Self::OddForms,
     ];
 
     /// Its name in files and on the command line.
@@ -157,6 +160,7 @@ impl Byzantine {
             Self::Garbage => "garbage",
             Self::Flood => "flood",
             Self::Twin => "twin",
+            Self::OddForms => "odd-forms",
         }
     }
 

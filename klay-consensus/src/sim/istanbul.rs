@@ -190,6 +190,13 @@ impl Lab for IstanbulLab {
                 let subject = Subject { view, digest: B256::ZERO, prev_hash: msg.envelope.prev_hash };
                 vec![msg.clone(), self.signed(node, Body::RoundChange(subject), Bytes::new())]
             }
+            Byzantine::OddForms => match &msg.body {
+                Body::Preprepare(p) => {
+                    let value = p.value.clone().in_any_form(random);
+                    vec![self.signed(node, Body::Preprepare(Preprepare { view: p.view, value }), Bytes::new())]
+                }
+                _ => vec![msg.clone()],
+            },
             _ => vec![msg.clone()],
         }
     }

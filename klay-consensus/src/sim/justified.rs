@@ -186,6 +186,15 @@ impl Lab for JustifiedLab {
                 let vote = Vote { kind: Kind::RoundChange, view, digest: B256::ZERO, prepared: None };
                 vec![msg.clone(), JustifiedMessage::plain(self.signed(node, vote, Bytes::new()))]
             }
+            // No vote covers the value beside it, so it needs no other signature.
+            Byzantine::OddForms => {
+                let mut odd = msg.clone();
+                odd.value = odd.value.map(|value| value.in_any_form(random));
+                if msg.signed.vote.kind == Kind::RoundChange {
+                    odd.value.take_if(|_| random.below(2) == 0);
+                }
+                vec![odd]
+            }
             _ => vec![msg.clone()],
         }
     }

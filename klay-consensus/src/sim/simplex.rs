@@ -231,6 +231,13 @@ impl Lab for SimplexLab {
                 let vote = self.vote(node, node, Kind::Nullify, Slot::new(random.below(1 << 32)), B256::ZERO);
                 vec![msg.clone(), SimplexMessage::Vote(vote)]
             }
+            (Byzantine::OddForms, SimplexMessage::Value(value)) => {
+                vec![SimplexMessage::Value(value.clone().in_any_form(random))]
+            }
+            (Byzantine::OddForms, SimplexMessage::Proposal { signed, value, parent, nullified }) => {
+                let (signed, value) = (signed.clone(), value.clone().in_any_form(random));
+                vec![SimplexMessage::Proposal { signed, value, parent: parent.clone(), nullified: nullified.clone() }]
+            }
             _ => vec![msg.clone()],
         }
     }

@@ -15,7 +15,7 @@ use klay_core::{
     crypto::keccak256,
 };
 
-use super::Faults;
+use super::{Faults, Stream};
 use crate::{
     istanbul::{
         CommittedSeals, HeaderValue, Klaytn, WireValue,
@@ -62,6 +62,31 @@ impl LabValue {
         self.id = keccak256([self.id.as_slice(), &content].concat());
         Arc::make_mut(&mut self.header).vote = content;
         self
+    }
+
+    /// Another value under the same name, as a header is the header of any transactions: the application refuses it.
+    #[must_use]
+    pub const fn spoilt(mut self) -> Self {
+        self.valid = false;
+        self
+    }
+
+    /// The same value with something that is no seal in the place of committed seals. The name does not cover it.
+    #[must_use]
+    pub fn misshapen(self) -> Self {
+        // Three empty elements, and one byte in the last.
+        let vanity = self.header.extra.get(..32).unwrap_or_default();
+        let extra = [vanity, &[0xc4, 0xc0, 0x80, 0xc1, 0x01]].concat();
+        self.with_extra(extra.into())
+    }
+
+    /// One of the forms that a hostile node may give to it.
+    pub(super) fn in_any_form(self, random: &mut Stream) -> Self {
+        match random.below(3) {
+            0 => self,
+            1 => self.misshapen(),
+            _ => self.spoilt(),
+        }
     }
 
     /// What it carries, if anything.
@@ -270,6 +295,10 @@ impl Turns {
         digest: B256,
         needed: fn(u32) -> u32,
     ) -> bool {
+        // The certificate goes into the value, which has none yet.
+        if !value.is_uncommitted() {
+            return false;
+        }
         let members = self.voters(value.height());
         let mut signers: Vec<_> = cert.seals.iter().map(|seal| MockAuthors.author(digest, seal)).collect();
         signers.sort_unstable();

@@ -236,6 +236,9 @@ impl<V: WireValue> Simplex<V> {
         if kind != Kind::Proposal || candidate.value.id() != id {
             return Err(Rejected::by_sender("SX-2", "proposal of another value"));
         }
+        if !candidate.value.is_uncommitted() {
+            return Err(Rejected::by_sender("SX-2", "proposal with committed seals"));
+        }
         let again = candidate.parent.as_ref().is_some_and(|c| c.vote.id == id);
         if !again && proposed_in(candidate.value.header()) != Some(view) {
             return Err(Rejected::by_sender("SX-2", "the value was made for another view"));

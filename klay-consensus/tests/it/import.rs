@@ -149,6 +149,12 @@ fn each_check_names_its_error() {
     assert_eq!(verify_proposal(&header, &world.context()), Ok(Key::new(1).address()));
     assert_eq!(verify_header(&header, &world.context()), Err(HeaderError::NoCommittedSeals));
 
+    // A quorum of seals passes, as with the reference; anything else in their place does not.
+    assert!(verify_proposal(&world.header(&[1, 2, 3], |_| {}), &world.context()).is_ok());
+    for committers in [&[1, 2][..], &[1, 2, 9]] {
+        assert!(verify_proposal(&world.header(committers, |_| {}), &world.context()).is_err(), "{committers:?}");
+    }
+
     assert!(matches!(world.error(|h| h.base_fee = Some(U256::from(1))), HeaderError::BaseFee { expected: None, .. }));
     assert_eq!(world.error(|h| h.timestamp = 102), HeaderError::Future { timestamp: 102, limit: 101 });
     assert!(matches!(world.error(|h| h.block_score = U256::from(2)), HeaderError::BlockScore { .. }));
@@ -195,7 +201,10 @@ fn each_check_names_its_error() {
     put_list_header(content.len(), &mut extra);
     let cut = Header { extra: [extra, content].concat().into(), ..header.clone() };
     assert_eq!(cut.hash(), header.hash());
-    assert_eq!(verify_header(&cut, &world.context()), Err(HeaderError::CommittedSignature { index: 2 }));
+    assert_eq!(cut.proposer(), header.proposer());
+    let refused = HeaderError::CommittedSignature { index: 2 };
+    assert_eq!(verify_proposal(&cut, &world.context()), Err(refused.clone()));
+    assert_eq!(verify_header(&cut, &world.context()), Err(refused));
 }
 
 #[test]

@@ -28,5 +28,7 @@ mod simulation;
 mod suites;
 mod traces;
 mod valset;
+#[cfg(feature = "simulate")]
+mod value_forms;
 mod vectors_in_full;
 mod wire;

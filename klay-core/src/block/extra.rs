@@ -146,6 +146,17 @@ impl<'a> ExtraView<'a> {
     pub fn encode(&self) -> Vec<u8> {
         write(&self.vanity, self.validators.rest(), self.seal, self.committed_seals.rest())
     }
+
+    /// Writes vanity and list with another round and other committed seals; nothing remains of those that stand there.
+    pub fn encode_committed(&self, round: u8, seals: &[[u8; SEAL_LEN]]) -> Vec<u8> {
+        let mut vanity = self.vanity;
+        vanity[VANITY_LEN - 1] = round;
+        let mut list = Vec::with_capacity(seals.len() * (SEAL_LEN + 2));
+        for seal in seals {
+            put_bytes(seal, &mut list);
+        }
+        write(&vanity, self.validators.rest(), self.seal, &list)
+    }
 }
 
 fn write(vanity: &[u8; VANITY_LEN], validators: &[u8], seal: &[u8], committed_seals: &[u8]) -> Vec<u8> {

@@ -87,7 +87,8 @@ impl NodeApp {
     }
 
     fn judge(&self, value: &Proposal) -> Verdict {
-        match self.executed(value) {
+        let fits = self.keeper.judge.uncommitted(value.header(), value.id());
+        match fits.and_then(|()| self.executed(value)) {
             Ok(_) => Verdict::Valid,
             Err(Unfit::Early { wait }) => Verdict::NotYet { wait },
             Err(Unfit::Invalid { rule, detail }) => {
@@ -106,7 +107,8 @@ impl NodeApp {
             Unfit::Invalid { .. } => ApplyError::Invalid,
             Unfit::Early { .. } | Unfit::Failed(_) => ApplyError::Storage,
         })?;
-        let value = cert.write(value).map_err(|_| ApplyError::Invalid)?;
+        // Whatever is wrong with the form in which it came here says nothing about what others have.
+        let value = cert.write(value).map_err(|_| ApplyError::Storage)?;
         let (header, hash) = (value.header().clone(), value.id());
         let author = match value.executed() {
             Some(_) => self.author.address,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use klay_consensus::{
     istanbul::{
-        import::{HeaderContext, HeaderError, Reveals, verify_proposal},
+        import::{HeaderContext, HeaderError, Reveals, verify_content},
         seal,
     },
     types::{WallTime, quorum},
@@ -77,6 +77,17 @@ impl Judge {
         Self { chain, keys: ProposerKeys::default(), engine }
     }
 
+    /// Checks what a proposal has in the place of committed seals, which its hash does not cover: nothing, or, as with the
+    /// reference, a quorum of them.
+    pub(super) fn uncommitted(&self, header: &Header, hash: B256) -> Result<(), Unfit> {
+        let extra = IstanbulExtra::decode(&header.extra).map_err(|error| Unfit::invalid("extra", error))?;
+        match self.engine {
+            _ if extra.committed_seals.is_empty() => Ok(()),
+            EngineKind::Istanbul => self.seals(header, hash),
+            _ => Err(Unfit::invalid("committed seals", "nobody commits to a block before it is proposed")),
+        }
+    }
+
     /// Checks the header of a proposal on `base`: everything but committed seals. Returns the author.
     pub(super) fn header(&self, header: &Header, base: &Base) -> Result<Address, Unfit> {
         let (chain, number) = (&self.chain, header.number);
@@ -95,7 +106,7 @@ impl Judge {
             reveals: Some(&Registered { keys: &self.keys, view, number }),
             now: now(),
         };
-        let author = match verify_proposal(header, &context) {
+        let author = match verify_content(header, &context) {
             Ok(author) => author,
             Err(HeaderError::Future { timestamp, .. }) => {
                 let wait = now().until(WallTime::from_secs(timestamp)).max(Duration::from_millis(10));
@@ -291,6 +302,21 @@ pub(super) mod tests {
             assert_eq!(verdict(&inside[..1]).is_ok(), of_council, "{engine:?}");
             assert!(verdict(&[inside[0], inside[0], inside[1]]).is_err(), "{engine:?}");
             assert_eq!(verdict(&with_a_stranger).is_ok(), of_council, "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn a_proposal_has_no_seals_or_those_that_the_reference_lets_pass() {
+        for engine in [EngineKind::Istanbul, EngineKind::Justified, EngineKind::Simplex] {
+            let judge = Judge::new(chain(), engine);
+            let verdict = |(header, hash): (Header, B256)| judge.uncommitted(&header, hash);
+            assert!(verdict(sealed(engine, 1, &[])).is_ok(), "{engine:?}");
+            let whole = verdict(sealed(engine, 1, &SECRETS[..3]));
+            assert_eq!(whole.is_ok(), engine == EngineKind::Istanbul, "{engine:?}");
+            assert!(verdict(sealed(engine, 1, &[SECRETS[0], [9; 32]])).is_err(), "{engine:?}");
+            let (mut header, hash) = sealed(engine, 1, &[]);
+            header.extra = [&header.extra[..32], &[0xc4, 0xc0, 0x80, 0xc1, 0x01]].concat().into();
+            assert!(verdict((header, hash)).is_err(), "{engine:?}: one byte is no seal");
         }
     }
 

@@ -32,6 +32,9 @@ impl<V: WireValue> Justified<V> {
         let Some(value) = message.value.clone().filter(|v| v.id() == digest) else {
             return Err(Rejected::by_sender("JE-2", "proposal without its value"));
         };
+        if !value.is_uncommitted() {
+            return Err(Rejected::by_sender("JE-2", "proposal with committed seals"));
+        }
         if value.height().slot() != view.slot || value.parent() != self.floor.id {
             return Err(Rejected::by_sender("JE-2", "proposal does not follow the head"));
         }

@@ -189,7 +189,10 @@ impl<V: WireValue> Engine<Klaytn<V>> for Istanbul<V> {
             Input::Message { from, msg, checked } => self.receive(cx, from, msg, checked),
             Input::Timer(id) => self.timer(cx, id),
             Input::Built { value, .. } => self.built(cx, value),
-            Input::Verdict { id, verdict, .. } => self.verdict(cx, id, verdict),
+            Input::Verdict { id, verdict, .. } => {
+                let verdict = self.well_formed(verdict);
+                self.verdict(cx, id, verdict);
+            }
             Input::Signed { ticket, result } => self.signed(cx, ticket, result),
             Input::Applied { id, result } => self.applied(cx, id, result),
             Input::Head { floor } => self.head(cx, floor),
@@ -419,6 +422,16 @@ impl<V: WireValue> Istanbul<V> {
             Body::Prepare(subject) | Body::Commit(subject) => self.handle_vote(cx, sender, message, *subject),
             Body::RoundChange(subject) => self.handle_round_change(cx, sender, *subject),
         }
+    }
+
+    /// Check 10 of chapter 50, section 1.11, as far as it needs no chain: a value with something else in the place of
+    /// seals has the name of one without, and could not be taken over once it is decided. Others were perhaps sent the
+    /// latter.
+    fn well_formed(&self, verdict: Verdict) -> Verdict {
+        let odd = self.checking.as_ref().is_some_and(
+            |(_, message)| matches!(&message.body, Body::Preprepare(preprepare) if !preprepare.value.is_well_formed()),
+        );
+        if odd && verdict == Verdict::Valid { Verdict::Invalid("invalid committed seals") } else { verdict }
     }
 
     /// Old, current or future (BK-2, BK-3).
