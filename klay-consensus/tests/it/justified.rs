@@ -6,7 +6,7 @@ use crate::common::{Chain, Key, TestBlock, signer};
 use alloy_primitives::{Address, B256, Bytes};
 use klay_consensus::{
     istanbul::{
-        HeaderValue,
+        CommittedSeals, HeaderValue,
         justified::{
             Claim, Justified, JustifiedConfig, JustifiedMessage, JustifiedRecord, Kind, SignedVote, Vote, seal_digest,
         },
@@ -74,17 +74,24 @@ fn prepares(value: &TestBlock, keys: &[u64]) -> Vec<SignedVote> {
 }
 
 struct Bench {
+    me: u64,
     engine: Justified<TestBlock>,
+    /// Blocks that were asked for.
+    built: u32,
     fx: Effects<Chain, JustifiedMessage<TestBlock>, JustifiedRecord>,
 }
 
 impl Bench {
     /// Key 3, a validator that does not propose in the first rounds.
     fn new() -> Self {
-        let config = JustifiedConfig::new(Key::new(3).address(), Arc::new(Four), domain());
+        Self::of(3)
+    }
+
+    fn of(me: u64) -> Self {
+        let config = JustifiedConfig::new(Key::new(me).address(), Arc::new(Four), domain());
         let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
         let engine = Justified::open(config, floor, vec![]).unwrap();
-        let mut bench = Self { engine, fx: Effects::new(Default::default()) };
+        let mut bench = Self { me, built: 0, engine, fx: Effects::new(Default::default()) };
         bench.step(Input::Start);
         bench
     }
@@ -98,12 +105,13 @@ impl Bench {
             for effect in self.fx.drain().collect::<Vec<_>>() {
                 match effect {
                     Effect::Sign { ticket, digest, .. } => {
-                        let sig = sign(3, digest.into())[..].try_into().unwrap();
+                        let sig = sign(self.me, digest.into())[..].try_into().unwrap();
                         inputs.push(Input::Signed { ticket, result: Ok(sig) });
                     }
                     Effect::Check { slot, value } => {
                         inputs.push(Input::Verdict { slot, id: value.id(), verdict: Verdict::Valid });
                     }
+                    Effect::Build { .. } => self.built += 1,
                     Effect::Rejected { why, .. } => refused = Some(why.rule),
                     _ => {}
                 }
@@ -174,6 +182,45 @@ fn claims_in_requests_are_checked_before_they_count() {
     assert_eq!(Bench::new().receive(request.clone()), Some("JU-2"));
     request.prepares = prepares(&old, &[1, 2, 4]);
     assert_eq!(Bench::new().receive(request), None);
+}
+
+/// A claim without its value would bind every proposer to what none of them has.
+#[test]
+fn a_claim_comes_with_its_value() {
+    let (old, other) = (block(1), block(2));
+    let signed = vote(4, Kind::RoundChange, 1, B256::ZERO, Some((Round::ZERO, old.id())));
+    let with = |value: Option<TestBlock>| JustifiedMessage {
+        signed: signed.clone(),
+        value,
+        round_changes: vec![],
+        prepares: prepares(&old, &[1, 2, 4]),
+    };
+    let committed = CommittedSeals { round: Round::ZERO, seals: vec![[7; 65]] }.write(old.clone()).unwrap();
+    assert_eq!(committed.id(), old.id());
+    for odd in [None, Some(other.clone()), Some(committed)] {
+        assert_eq!(Bench::new().receive(with(odd)), Some("JU-2"));
+    }
+    assert_eq!(Bench::new().receive(with(Some(old.clone()))), None);
+    let free = JustifiedMessage::plain(vote(4, Kind::RoundChange, 1, B256::ZERO, None));
+    assert_eq!(Bench::new().receive(free.clone()), None);
+    assert_eq!(Bench::new().receive(JustifiedMessage { value: Some(other), ..free }), Some("JU-2"));
+}
+
+#[test]
+fn a_hostile_request_without_the_value_it_claims_does_not_stop_the_proposer() {
+    let old = block(1);
+    let claim = Some((Round::ZERO, old.id()));
+    let mut bench = Bench::of(2);
+    let hostile = JustifiedMessage {
+        prepares: prepares(&old, &[1, 2, 4]),
+        ..JustifiedMessage::plain(vote(4, Kind::RoundChange, 1, B256::ZERO, claim))
+    };
+    assert_eq!(bench.receive(hostile), Some("JU-2"));
+    for key in [1, 3] {
+        bench.receive(JustifiedMessage::plain(vote(key, Kind::RoundChange, 1, B256::ZERO, None)));
+    }
+    // It has entered the round with them, and a quorum is in it.
+    assert_eq!(bench.built, 1, "the proposer of round 1 wants a block");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! | Id | Rule |
 //! |---|---|
 //! | JU-1 | a claim (round, value) holds if a quorum of distinct members has prepared that value in that round |
-//! | JU-2 | a round change is used only if its claim holds and lies below the round that it asks for |
+//! | JU-2 | a round change is used only if its claim holds, lies below the round that it asks for and comes with its value, which is not committed to; without a claim it has no value |
 //! | JU-3 | a proposal in round 0 needs nothing |
 //! | JU-4 | a proposal in a later round needs a quorum of distinct requests for exactly that round |
 //! | JU-5 | the value with the highest claim among them must be proposed again, and that claim must hold; only without any claim is the proposer free |
@@ -67,10 +67,17 @@ impl Checker<'_> {
         })
     }
 
-    /// JU-2.
-    pub(super) fn round_change_holds<V>(&self, message: &JustifiedMessage<V>) -> bool {
+    /// JU-2. Without its value, a claim would bind proposers who cannot put the value forward.
+    pub(super) fn round_change_holds<V: HeaderValue>(&self, message: &JustifiedMessage<V>) -> bool {
         let vote = &message.signed.vote;
-        vote.prepared.is_none_or(|claim| claim.0 < vote.view.round && self.holds(vote.view, claim, &message.prepares))
+        match (vote.prepared, &message.value) {
+            (None, None) => true,
+            (Some(claim), Some(value)) => {
+                let fits = claim.0 < vote.view.round && value.id() == claim.1 && value.is_uncommitted();
+                fits && self.holds(vote.view, claim, &message.prepares)
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
     }
 
     /// JU-3 to JU-5.
