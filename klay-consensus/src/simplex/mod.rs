@@ -41,6 +41,7 @@ mod record;
 mod speech;
 mod sync;
 mod tree;
+mod values;
 mod views;
 mod votes;
 
@@ -70,9 +71,9 @@ use crate::{
         seal::{self, Seal},
     },
     types::{
-        Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input, Lsn,
-        Misbehaviour, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate, Verdict,
-        View,
+        ApplyError, Class, Committee, Delays, Detail, Domain, Effect, Effects, Engine, Evidence, Floor, Height, Input,
+        Lsn, Misbehaviour, Refuse, Rejected, Round, SignRefused, Slot, Status, Ticket, Time, TimerId, Validate,
+        Verdict, View,
     },
 };
 
@@ -157,8 +158,15 @@ pub struct Simplex<V: WireValue> {
     pending: Option<Candidate<V>>,
     /// The proposal of this view that the application looks at.
     checking: Option<Candidate<V>>,
-    /// Values that the application has accepted.
+    /// Values that the application has accepted. A name covers a header and no transactions: what came under it from
+    /// elsewhere is another value, and is not kept.
     checked: BTreeSet<B256>,
+    /// Who gave us a value that nobody has looked at.
+    given: BTreeMap<B256, Address>,
+    /// Whose values were refused since the last one was applied.
+    distrusted: BTreeSet<Address>,
+    /// A value of others that is looked at before we propose it again.
+    vetting: Option<B256>,
     /// Where a value that is being built belongs.
     building: Option<Place>,
     unsigned: BTreeMap<Ticket, Unsigned<V>>,
@@ -213,7 +221,12 @@ impl<V: WireValue> Engine<Klaytn<V>> for Simplex<V> {
             }
             Input::Peer { peer, up: true } => self.greet(cx, peer),
             Input::Stop => self.stopped = true,
-            Input::Applied { result: Err(_), .. } => self.hand_out_again(cx),
+            Input::Applied { id, result: Err(error) } => {
+                if error == ApplyError::Invalid {
+                    self.refuse(cx, id);
+                }
+                self.hand_out_again(cx);
+            }
             Input::Applied { .. } | Input::Durable(_) | Input::Demand | Input::Peer { up: false, .. } => {}
         }
     }
@@ -260,6 +273,9 @@ impl<V: WireValue> Simplex<V> {
             pending: None,
             checking: None,
             checked: BTreeSet::new(),
+            given: BTreeMap::new(),
+            distrusted: BTreeSet::new(),
+            vetting: None,
             building: None,
             unsigned: BTreeMap::new(),
             finalizing: Vec::new(),
@@ -293,8 +309,7 @@ impl<V: WireValue> Simplex<V> {
                     let mut reader = klay_core::codec::Reader::new(&value);
                     // A value that does not decode any more is asked for again when it is needed.
                     if let Ok(value) = V::decode(&mut reader) {
-                        self.checked.insert(value.id());
-                        self.tree.add_value(value, Time::ZERO);
+                        self.keep_checked(value, Time::ZERO);
                     }
                 }
             }
@@ -302,7 +317,8 @@ impl<V: WireValue> Simplex<V> {
     }
 
     /// Puts what no rule reads any more out of the way, so that states which will do the same are equal: votes of views
-    /// that are over, how often others were answered (they cannot ask too often here), places in the log; and what is
+    /// that are over, how often others were answered (they cannot ask too often here), who gave which value (none is refused
+    /// here), places in the log; and what is
     /// said again, if no timer fires any more. Certificates are put in one form by `plain`.
     #[cfg(feature = "simulate")]
     pub(crate) fn forget(&mut self, quiet: bool, plain: impl Fn(&mut Certificate)) {
@@ -316,6 +332,7 @@ impl<V: WireValue> Simplex<V> {
             *of >= view || !tally.finalize.is_empty()
         });
         self.answered.clear();
+        self.given.clear();
         self.written = None;
         if quiet {
             self.spoken.clear();

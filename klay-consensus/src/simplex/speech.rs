@@ -92,8 +92,7 @@ impl<V: WireValue> Simplex<V> {
                 self.tell(cx, msg.clone(), Class::Proposal);
                 self.spoken.push(msg);
                 self.tallies.entry(vote.view).or_default().proposal = Some(signed);
-                self.tree.add_value(value.clone(), cx.now);
-                self.checked.insert(value.id());
+                self.keep_checked(value.clone(), cx.now);
                 self.notarize(cx, value);
             }
             Unsigned::Vote(vote) => {

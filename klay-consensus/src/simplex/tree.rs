@@ -1,6 +1,6 @@
 //! What is known of the chain above the last applied value: values, and certificates by view.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use alloy_primitives::B256;
 
@@ -116,10 +116,27 @@ impl<V: WireValue> Tree<V> {
         self.values.get(id)
     }
 
-    pub(super) fn add_value(&mut self, value: V, since: Time) {
+    /// Adds a value, which does not take the place of another one of its name; false if it is not kept.
+    pub(super) fn add_value(&mut self, value: V, since: Time) -> bool {
         if value.height() > self.height && (self.values.len() < VALUES || self.lacks(&value.id())) {
-            self.values.entry(value.id()).or_insert(Known { value, since });
+            let free = self.values.entry(value.id());
+            let is_new = matches!(free, Entry::Vacant(_));
+            free.or_insert(Known { value, since });
+            return is_new;
         }
+        false
+    }
+
+    /// Puts a value that the application has accepted in the place of whatever has its name.
+    pub(super) fn settle(&mut self, value: V, since: Time) {
+        match self.values.get_mut(&value.id()) {
+            Some(known) => known.value = value,
+            None => _ = self.add_value(value, since),
+        }
+    }
+
+    pub(super) fn drop_value(&mut self, id: &B256) {
+        self.values.remove(id);
     }
 
     /// Whether a value is needed and not known: certified itself, or the parent of a known one.

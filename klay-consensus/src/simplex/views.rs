@@ -113,6 +113,7 @@ impl<V: WireValue> Simplex<V> {
         };
         self.pending.take_if(|candidate| candidate.signed.vote.view < view);
         self.checking = None;
+        self.vetting = None;
         self.building = None;
         self.spoken.retain(|message| message.vote().is_some_and(|signed| signed.vote.kind == Kind::Finalize));
         let spare = self.spoken.len().saturating_sub(4);
@@ -236,10 +237,12 @@ impl<V: WireValue> Simplex<V> {
         if cx.now < patience {
             return self.set_timer(cx, REPROPOSE_TIMER, patience);
         }
-        if let Some(known) = self.tree.value(&place.parent_id) {
-            let value = known.value.clone();
-            cx.trace("SX-11", self.view);
-            self.propose(cx, value, place);
+        match self.accepted(&place.parent_id).cloned() {
+            Some(value) => {
+                cx.trace("SX-11", self.view);
+                self.propose(cx, value, place);
+            }
+            None => self.vet(cx, &place.parent_id),
         }
     }
 
@@ -279,6 +282,8 @@ impl<V: WireValue> Simplex<V> {
         self.decided = self.decided.max(self.floor.height);
         let tree = &self.tree;
         self.checked.retain(|id| tree.value(id).is_some());
+        self.distrusted.clear();
+        self.given.retain(|id, _| tree.value(id).is_some());
         if let Some(below) = self.tree.below() {
             self.tallies.retain(|view, _| *view >= below);
             cx.push(Effect::Prune { below: below.saturating_add(1) });

@@ -4,8 +4,8 @@ use alloy_primitives::B256;
 
 use super::{
     AHEAD, ASK_TIMER, Address, CERTIFICATES, Candidate, Certificate, Cx, Effect, Kind, Misbehaviour, Missing,
-    PASSED_OVER, RETRY_TIMER, Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Verdict, Vote,
-    WireValue, certificate_holds, final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
+    PASSED_OVER, Rejected, SignedVote, Simplex, SimplexMessage, SimplexRecord, Slot, Vote, WireValue,
+    certificate_holds, final_digest, proposed_in, speech::ANCESTORS, views::OTHERS_AHEAD,
 };
 use crate::{
     istanbul::CommittedSeals,
@@ -23,7 +23,7 @@ impl<V: WireValue> Simplex<V> {
             }
             SimplexMessage::Certificates(list) => self.handle_certificates(cx, list),
             SimplexMessage::Ask { from: view, values } => self.answer(cx, from, view, &values),
-            SimplexMessage::Value(value) => self.handle_value(cx, value),
+            SimplexMessage::Value(value) => self.handle_value(cx, from, value),
         };
         if let Err(why) = result {
             cx.push(Effect::Rejected { from, why });
@@ -209,15 +209,6 @@ impl<V: WireValue> Simplex<V> {
         Ok(())
     }
 
-    fn handle_value(&mut self, cx: &mut Cx<'_, V>, value: V) -> Result<(), Rejected> {
-        if !self.wants(&value.id()) {
-            return Err(Rejected::stale("SX-8", "value is not wanted"));
-        }
-        self.tree.add_value(value, cx.now);
-        self.look_everywhere(cx);
-        Ok(())
-    }
-
     fn handle_proposal(
         &mut self,
         cx: &mut Cx<'_, V>,
@@ -270,7 +261,7 @@ impl<V: WireValue> Simplex<V> {
             }
             None => tally.proposal = Some(candidate.signed.clone()),
         }
-        self.tree.add_value(candidate.value.clone(), cx.now);
+        self.keep_unchecked(cx, from, candidate.value.clone());
         self.pending = Some(candidate);
         self.look_again(cx);
         self.decide(cx);
@@ -286,12 +277,14 @@ impl<V: WireValue> Simplex<V> {
         }
         let from = candidate.signed.from;
         match self.stands(&candidate) {
-            Stands::Well if self.checked.contains(&candidate.value.id()) => self.notarize(cx, candidate.value),
-            Stands::Well => {
-                let value = candidate.value.clone();
-                self.checking = Some(candidate);
-                cx.push(Effect::Check { slot: view, value });
-            }
+            Stands::Well => match self.accepted(&candidate.value.id()).cloned() {
+                Some(value) => self.notarize(cx, value),
+                None => {
+                    let value = candidate.value.clone();
+                    self.checking = Some(candidate);
+                    cx.push(Effect::Check { slot: view, value });
+                }
+            },
             Stands::Lacking(missing) => {
                 self.pending = Some(candidate);
                 self.ask(cx, missing, Some(from));
@@ -341,28 +334,6 @@ impl<V: WireValue> Simplex<V> {
             return Stands::Badly("value of another epoch");
         }
         if self.may_follow(&parent_id, height, view, OTHERS_AHEAD) { Stands::Well } else { Stands::Early }
-    }
-
-    pub(super) fn verdict(&mut self, cx: &mut Cx<'_, V>, slot: Slot, id: B256, verdict: Verdict) {
-        if slot != self.view {
-            return;
-        }
-        let Some(candidate) = self.checking.take_if(|c| c.signed.vote.id == id) else { return };
-        match verdict {
-            Verdict::Valid => {
-                self.checked.insert(id);
-                self.notarize(cx, candidate.value);
-            }
-            Verdict::Invalid(reason) => {
-                let from = candidate.signed.from;
-                cx.push(Effect::Rejected { from, why: Rejected::by_sender("SX-2", reason) });
-                self.nullify(cx);
-            }
-            Verdict::NotYet { wait } => {
-                self.pending = Some(candidate);
-                self.set_timer(cx, RETRY_TIMER, cx.now.after(wait));
-            }
-        }
     }
 
     /// SX-2.

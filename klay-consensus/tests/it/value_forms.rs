@@ -1,24 +1,30 @@
 //! One name, several forms: a value's name covers neither the round nor the committed seals in its header. What is no
 //! proposal is not voted for, whatever the application says of it.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use alloy_primitives::{B256, Bytes};
 use klay_consensus::{
     istanbul::{
-        Body, CommittedSeals, Compat, HeaderValue as _, Istanbul, Klaytn, Message, Preprepare,
-        justified::{Justified, JustifiedMessage, Kind, SignedVote, Vote},
+        Body, CommittedSeals, Compat, HeaderValue as _, Klaytn, Message, Preprepare,
+        justified::{Claim, JustifiedMessage, Kind, SignedVote, Vote, seal_digest},
     },
     sim::{
-        Byzantine, Faults, Lab, Run,
+        Byzantine, Faults, Lab, MsgOf, Run,
         istanbul::IstanbulLab,
         justified::JustifiedLab,
         run,
         simplex::SimplexLab,
         value::{LabValue, mock_sign},
     },
-    simplex::{self, Simplex, SimplexMessage},
-    types::{Effect, Effects, Engine, Floor, Height, Input, Round, Slot, Time, Value as _, Verdict, View},
+    simplex::{self, Certificate, SimplexMessage},
+    types::{
+        ApplyError, Effect, Effects, Engine, Floor, Height, Input, Round, Slot, Time, TimerId, Value as _, Verdict,
+        View,
+    },
 };
 
 /// A value of height 1 for the first view of any engine.
@@ -29,82 +35,232 @@ fn value() -> LabValue {
     value.with_extra(extra.into())
 }
 
-/// What the second validator says to a message of the first one: the rule that refuses it, and how much it has to say.
-/// The application accepts every value.
-fn answer<E: Engine<Klaytn<LabValue>>, L: Lab>(
-    lab: &L,
-    config: E::Config,
-    msg: E::Msg,
-) -> (Option<&'static str>, Vec<&'static str>)
-where
-    L: Lab<Model = Klaytn<LabValue>, Engine = E>,
-{
-    let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
-    let mut engine = E::open(config, floor, vec![]).unwrap();
-    let mut fx = Effects::new(Default::default());
-    let (mut refused, mut said) = (None, Vec::new());
-    let mut inputs = vec![Input::Message { from: lab.peer(0), msg, checked: false }, Input::Start];
-    while let Some(input) = inputs.pop() {
-        engine.step(Time::ZERO, input, &mut fx);
-        for effect in fx.drain().collect::<Vec<_>>() {
-            match effect {
-                Effect::Sign { ticket, digest, .. } => {
-                    inputs.push(Input::Signed { ticket, result: Ok(lab.sign(1, digest)) });
+/// One engine and an application that judges values by themselves, not by their names.
+struct Bench<L: Lab> {
+    lab: L,
+    me: usize,
+    engine: L::Engine,
+    fx: Effects<L::Model, MsgOf<L>, <L::Engine as Engine<L::Model>>::Record>,
+    timers: BTreeMap<TimerId, Time>,
+    /// Rules that refused something.
+    refused: Vec<&'static str>,
+    said: Vec<&'static str>,
+    /// Values that were applied, and how many could not be.
+    applied: Vec<LabValue>,
+    failed: u32,
+    builds: u32,
+}
+
+impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
+    fn new(lab: L, me: usize) -> Self {
+        let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
+        let engine = L::Engine::open(lab.config(me), floor, vec![]).unwrap();
+        let (fx, timers) = (Effects::new(Default::default()), BTreeMap::new());
+        let (refused, said, applied) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bench = Self { lab, me, engine, fx, timers, refused, said, applied, failed: 0, builds: 0 };
+        bench.step(Time::ZERO, Input::Start);
+        bench
+    }
+
+    fn step(&mut self, now: Time, input: Input<Klaytn<LabValue>, MsgOf<L>>) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            self.engine.step(now, input, &mut self.fx);
+            for effect in self.fx.drain().collect::<Vec<_>>() {
+                match effect {
+                    Effect::Sign { ticket, digest, .. } => {
+                        inputs.push_back(Input::Signed { ticket, result: Ok(self.lab.sign(self.me, digest)) });
+                    }
+                    Effect::Check { slot, value } => {
+                        let verdict = if value.is_valid() { Verdict::Valid } else { Verdict::Invalid("other body") };
+                        inputs.push_back(Input::Verdict { slot, id: value.id(), verdict });
+                    }
+                    Effect::Decide { value, .. } if value.is_valid() => self.applied.push(value),
+                    Effect::Decide { value, .. } => {
+                        self.failed += 1;
+                        inputs.push_back(Input::Applied { id: value.id(), result: Err(ApplyError::Invalid) });
+                    }
+                    Effect::Broadcast { msg, .. } | Effect::Send { msg, .. } => {
+                        self.said.push(self.lab.describe(&msg).0);
+                    }
+                    Effect::Build { .. } => self.builds += 1,
+                    Effect::Rejected { why, .. } => self.refused.push(why.rule),
+                    Effect::SetTimer { id, at } => _ = self.timers.insert(id, at),
+                    Effect::Cancel(id) => _ = self.timers.remove(&id),
+                    _ => {}
                 }
-                Effect::Check { slot, value } => {
-                    inputs.push(Input::Verdict { slot, id: value.id(), verdict: Verdict::Valid });
-                }
-                Effect::Broadcast { msg, .. } => said.push(lab.describe(&msg).0),
-                Effect::Rejected { why, .. } => refused = Some(why.rule),
-                _ => {}
             }
         }
     }
-    (refused, said)
+
+    fn hear(&mut self, from: usize, msg: MsgOf<L>) {
+        self.step(Time::ZERO, Input::Message { from: self.lab.peer(from), msg, checked: false });
+    }
+
+    /// Lets the first timer fire.
+    fn wait(&mut self) {
+        let (id, at) = self.timers.iter().min_by_key(|(_, at)| **at).map(|(id, at)| (*id, *at)).unwrap();
+        self.timers.remove(&id);
+        self.step(at, Input::Timer(id));
+    }
+
+    /// What is refused and what is said, in all.
+    fn answers(self) -> (Vec<&'static str>, Vec<&'static str>) {
+        (self.refused, self.said)
+    }
 }
 
 #[test]
 fn istanbul_leaves_the_round_of_a_proposal_that_could_not_be_written() {
-    let lab = IstanbulLab::new(4, Compat::default());
     let told = |value: LabValue| {
+        let lab = IstanbulLab::new(4, Compat::default());
         let view = View::new(Slot::new(1), Round::ZERO);
         let mut msg = Message::unsigned(Body::Preprepare(Preprepare { view, value }), lab.peer(0), Bytes::new());
         msg.envelope.signature = Bytes::copy_from_slice(&mock_sign(lab.peer(0), msg.envelope.digest().0));
-        answer::<Istanbul<LabValue>, _>(&lab, lab.config(1), msg)
+        let mut bench = Bench::new(lab, 1);
+        bench.hear(0, msg);
+        bench.answers()
     };
-    assert_eq!(told(value()), (None, vec!["prepare"]));
-    assert_eq!(told(value().misshapen()), (Some("PP-6"), vec!["round change"]));
+    assert_eq!(told(value()), (vec![], vec!["prepare"]));
+    assert_eq!(told(value().misshapen()), (vec!["PP-6"], vec!["round change"]));
 }
 
 #[test]
 fn justified_rounds_refuse_a_proposal_that_is_committed_to() {
-    let lab = JustifiedLab::new(4);
     let told = |value: LabValue| {
-        let view = View::new(Slot::new(1), Round::ZERO);
-        let vote = Vote { kind: Kind::Proposal, view, digest: value.id(), prepared: None };
-        let mut signed = SignedVote { vote, from: lab.peer(0), signature: Bytes::new(), seal: Bytes::new() };
-        signed.signature = Bytes::copy_from_slice(&mock_sign(signed.from, signed.signing_digest(B256::ZERO).0));
-        let msg = JustifiedMessage { value: Some(value), ..JustifiedMessage::plain(signed) };
-        answer::<Justified<LabValue>, _>(&lab, lab.config(1), msg)
+        let mut bench = Bench::new(JustifiedLab::new(4), 1);
+        let signed = vote(&bench.lab, 0, Kind::Proposal, 0, value.id(), None);
+        bench.hear(0, JustifiedMessage { value: Some(value), ..JustifiedMessage::plain(signed) });
+        bench.answers()
     };
-    assert_eq!(told(value()), (None, vec!["prepare"]));
-    assert_eq!(told(value().misshapen()), (Some("JE-2"), vec![]));
-    assert_eq!(told(committed(value())), (Some("JE-2"), vec![]));
+    assert_eq!(told(value()), (vec![], vec!["prepare"]));
+    assert_eq!(told(value().misshapen()), (vec!["JE-2"], vec![]));
+    assert_eq!(told(committed(value())), (vec!["JE-2"], vec![]));
 }
 
 #[test]
 fn simplex_refuses_a_proposal_that_is_committed_to() {
-    let lab = SimplexLab::new(4);
     let told = |value: LabValue| {
+        let mut bench = Bench::new(SimplexLab::new(4), 1);
+        let vote = simplex::Vote { kind: simplex::Kind::Proposal, view: Slot::new(1), id: value.id() };
+        let signature = mock_sign(bench.lab.peer(0), vote.digest(B256::ZERO).0);
+        let signed = simplex::SignedVote { vote, from: bench.lab.peer(0), signature, ancestors: vec![] };
+        bench.hear(0, SimplexMessage::Proposal { signed, value, parent: None, nullified: vec![] });
+        bench.answers()
+    };
+    assert_eq!(told(value()), (vec![], vec!["notarize"]));
+    assert_eq!(told(value().misshapen()), (vec!["SX-2"], vec![]));
+    assert_eq!(told(committed(value())), (vec!["SX-2"], vec![]));
+}
+
+fn vote(lab: &JustifiedLab, node: usize, kind: Kind, round: u64, digest: B256, prepared: Option<Claim>) -> SignedVote {
+    let view = View::new(Slot::new(1), Round::new(round));
+    let seal = match kind {
+        Kind::Commit => Bytes::copy_from_slice(&mock_sign(lab.peer(node), seal_digest(digest, view.round).0)),
+        _ => Bytes::new(),
+    };
+    let vote = Vote { kind, view, digest, prepared };
+    let mut signed = SignedVote { vote, from: lab.peer(node), signature: Bytes::new(), seal };
+    signed.signature = Bytes::copy_from_slice(&mock_sign(signed.from, signed.signing_digest(B256::ZERO).0));
+    signed
+}
+
+/// A request for round 1 that claims a value prepared in round 0.
+fn claims(lab: &JustifiedLab, node: usize, value: LabValue) -> JustifiedMessage<LabValue> {
+    let id = value.id();
+    let prepares = [0, 2, 3].map(|node| vote(lab, node, Kind::Prepare, 0, id, None)).into();
+    let signed = vote(lab, node, Kind::RoundChange, 1, B256::ZERO, Some((Round::ZERO, id)));
+    JustifiedMessage { signed, value: Some(value), round_changes: vec![], prepares }
+}
+
+fn asks(lab: &JustifiedLab, node: usize) -> JustifiedMessage<LabValue> {
+    JustifiedMessage::plain(vote(lab, node, Kind::RoundChange, 1, B256::ZERO, None))
+}
+
+#[test]
+fn a_claimed_value_is_looked_at_before_it_is_put_forward() {
+    let ask = |value: LabValue| {
+        let mut bench = Bench::new(JustifiedLab::new(4), 1);
+        let claim = claims(&bench.lab, 3, value);
+        bench.hear(3, claim);
+        for node in [0, 2] {
+            let msg = asks(&bench.lab, node);
+            bench.hear(node, msg);
+        }
+        bench
+    };
+    let good = ask(value());
+    assert_eq!((good.said.contains(&"proposal"), good.builds), (true, 0));
+    // The others are a quorum without the hostile one.
+    let spoilt = ask(value().spoilt());
+    assert_eq!((spoilt.refused.contains(&"JU-2"), spoilt.said.contains(&"proposal"), spoilt.builds), (true, false, 1));
+}
+
+#[test]
+fn a_prepared_value_is_not_replaced_by_another_of_its_name() {
+    let mut bench = Bench::new(JustifiedLab::new(4), 2);
+    let (lab, value) = (JustifiedLab::new(4), value());
+    let signed = vote(&lab, 0, Kind::Proposal, 0, value.id(), None);
+    bench.hear(0, JustifiedMessage { value: Some(value.clone()), ..JustifiedMessage::plain(signed) });
+    for node in [0, 1, 3] {
+        bench.hear(node, JustifiedMessage::plain(vote(&lab, node, Kind::Prepare, 0, value.id(), None)));
+    }
+    assert_eq!(bench.engine.status().state, "prepared");
+    let again = claims(&lab, 1, value.clone().spoilt());
+    let round_changes = [again.signed.clone(), asks(&lab, 0).signed, asks(&lab, 3).signed].into();
+    let signed = vote(&lab, 1, Kind::Proposal, 1, value.id(), None);
+    bench.hear(1, JustifiedMessage { signed, round_changes, ..again });
+    assert_eq!(bench.engine.status().state, "proposed");
+    for node in [0, 1, 3] {
+        bench.hear(node, JustifiedMessage::plain(vote(&lab, node, Kind::Commit, 1, value.id(), None)));
+    }
+    assert_eq!((&bench.applied[..], bench.failed), (&[value][..], 0));
+}
+
+#[test]
+fn a_fetched_value_that_is_refused_is_asked_for_again_elsewhere() {
+    let mut bench = Bench::new(SimplexLab::new(4), 1);
+    let (lab, value) = (SimplexLab::new(4), value());
+    let certificate = |kind| {
+        let vote = simplex::Vote { kind, view: Slot::new(1), id: value.id() };
+        let seals = (0..4).filter(|node| *node != 1).map(|node| mock_sign(lab.peer(node), vote.digest(B256::ZERO).0));
+        Certificate { vote, seals: seals.collect() }
+    };
+    let proofs = [simplex::Kind::Notarize, simplex::Kind::Finalize].map(certificate);
+    bench.hear(0, SimplexMessage::Certificates(proofs.into()));
+    bench.hear(3, SimplexMessage::Value(value.clone().spoilt()));
+    assert_eq!((bench.failed, bench.applied.len()), (1, 0));
+    let asked = |bench: &Bench<SimplexLab>| bench.said.iter().filter(|kind| **kind == "ask").count();
+    let before = asked(&bench);
+    while asked(&bench) == before {
+        bench.wait();
+    }
+    // The same one comes too late with the same, and is not listened to.
+    bench.hear(3, SimplexMessage::Value(value.clone().spoilt()));
+    assert_eq!((bench.failed, bench.applied.len()), (1, 0));
+    bench.hear(2, SimplexMessage::Value(value.clone()));
+    assert_eq!((bench.failed, &bench.applied[..]), (1, &[value][..]));
+}
+
+#[test]
+fn an_accepted_value_takes_the_place_of_one_that_nobody_has_looked_at() {
+    let mut bench = Bench::new(SimplexLab::new(4), 1);
+    let (lab, value) = (SimplexLab::new(4), value());
+    let propose = |value: &LabValue| {
         let vote = simplex::Vote { kind: simplex::Kind::Proposal, view: Slot::new(1), id: value.id() };
         let signature = mock_sign(lab.peer(0), vote.digest(B256::ZERO).0);
         let signed = simplex::SignedVote { vote, from: lab.peer(0), signature, ancestors: vec![] };
-        let msg = SimplexMessage::Proposal { signed, value, parent: None, nullified: vec![] };
-        answer::<Simplex<LabValue>, _>(&lab, lab.config(1), msg)
+        SimplexMessage::Proposal { signed, value: value.clone(), parent: None, nullified: vec![] }
     };
-    assert_eq!(told(value()), (None, vec!["notarize"]));
-    assert_eq!(told(value().misshapen()), (Some("SX-2"), vec![]));
-    assert_eq!(told(committed(value())), (Some("SX-2"), vec![]));
+    bench.hear(0, propose(&value.clone().spoilt()));
+    assert_eq!(bench.refused, ["SX-2"]);
+    bench.hear(0, SimplexMessage::Ask { from: Slot::new(1), values: vec![value.id()] });
+    assert!(!bench.said.contains(&"value"), "what was refused is not kept");
+    let mut bench = Bench::new(SimplexLab::new(4), 1);
+    bench.hear(0, propose(&value));
+    bench.hear(3, SimplexMessage::Value(value.clone().spoilt()));
+    bench.hear(0, SimplexMessage::Ask { from: Slot::new(1), values: vec![value.id()] });
+    assert!(bench.said.contains(&"value"));
 }
 
 fn committed(value: LabValue) -> LabValue {
@@ -130,5 +286,7 @@ fn odd_forms_of_a_hostile_node_break_no_promise() {
         assert!(istanbul.is_good(), "istanbul, {seed}: {:?}", istanbul.violations);
         let justified = run(&Arc::new(JustifiedLab::new(4)), Run::new(seed, faults.clone()));
         assert!(justified.is_good(), "justified, {seed}: {:?}", justified.violations);
+        let simplex = run(&Arc::new(SimplexLab::new(4)), Run::new(seed, faults.clone()));
+        assert!(simplex.is_good(), "simplex, {seed}: {:?}", simplex.violations);
     }
 }

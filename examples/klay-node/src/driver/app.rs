@@ -44,7 +44,9 @@ pub(super) struct NodeApp {
 impl NodeApp {
     /// A block that is executed: from the proposal itself, from an earlier check, or executed now.
     fn executed(&self, value: &Proposal) -> Result<Arc<Executed>, Unfit> {
-        let known = value.executed().cloned().or_else(|| self.keeper.undecided.get(value.id()));
+        // The name covers the header alone: other transactions under it are another proposal.
+        let same = |executed: &Arc<Executed>| executed.payload() == value.payload();
+        let known = value.executed().cloned().or_else(|| self.keeper.undecided.get(value.id()).filter(same));
         known.map_or_else(|| self.execute(value), Ok)
     }
 
@@ -56,7 +58,7 @@ impl NodeApp {
         let author = keeper.judge.header(header, &base)?;
         let transactions = self.transactions(value)?;
         let result = keeper.judge.execute(header, author, &transactions, &base)?;
-        let executed = Arc::new(Executed::new(transactions, result));
+        let executed = Arc::new(Executed::received(transactions, result, value.payload().clone()));
         keeper.undecided.keep(value.id(), header.clone(), Arc::clone(&executed));
         Ok(executed)
     }

@@ -49,7 +49,13 @@ impl Executed {
         Self { transactions, result, payload: OnceLock::new() }
     }
 
-    fn payload(&self) -> &Bytes {
+    /// The same of transactions that came as these bytes.
+    pub(crate) fn received(transactions: Vec<SharedTx>, result: BlockResult, payload: Bytes) -> Self {
+        Self { transactions, result, payload: payload.into() }
+    }
+
+    /// The encodings of its transactions, one after the other.
+    pub(super) fn payload(&self) -> &Bytes {
         self.payload.get_or_init(|| {
             let mut payload = Vec::with_capacity(self.transactions.iter().map(|tx| tx.encoded().len()).sum());
             self.transactions.iter().for_each(|tx| payload.extend_from_slice(tx.encoded()));

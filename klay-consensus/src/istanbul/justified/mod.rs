@@ -28,9 +28,13 @@ mod message;
 mod proof;
 mod record;
 mod rounds;
+mod values;
 mod votes;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use core::time::Duration;
 
@@ -160,8 +164,14 @@ pub struct Justified<V: WireValue> {
     /// The highest request of each sender.
     round_changes: BTreeMap<Address, JustifiedMessage<V>>,
     prepared: Option<Prepared<V>>,
-    /// Values of the height, by name.
+    /// Values of the height that the application has accepted, by name. A name covers a header and no transactions.
     values: BTreeMap<B256, V>,
+    /// What the application looks at, one value of a name at a time, as a verdict says no more than the name.
+    examined: BTreeMap<B256, V>,
+    /// Whose value is looked at before we propose it.
+    vetting: Option<(Address, B256)>,
+    /// Whose request of this round came with a value that the application refused.
+    spoilt: BTreeSet<Address>,
     /// A block of our own.
     request: Option<V>,
     building: bool,
@@ -271,6 +281,9 @@ impl<V: WireValue> Justified<V> {
             round_changes: BTreeMap::new(),
             prepared: None,
             values: BTreeMap::new(),
+            examined: BTreeMap::new(),
+            vetting: None,
+            spoilt: BTreeSet::new(),
             request: None,
             building: false,
             proposed: false,

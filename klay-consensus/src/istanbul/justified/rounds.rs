@@ -26,6 +26,7 @@ impl<V: WireValue> Justified<V> {
         self.commits.clear();
         self.round_changes.clear();
         self.values.clear();
+        self.examined.clear();
         self.first_votes.clear();
         self.unsigned.clear();
         self.request = None;
@@ -55,6 +56,8 @@ impl<V: WireValue> Justified<V> {
         self.proposed = false;
         self.checking = None;
         self.early = None;
+        self.vetting = None;
+        self.spoilt.clear();
         self.cancel(cx, RETRY_TIMER);
         self.committee = self.config.committees.at(Height::new(view.slot.get()), view.round).ok();
         if self.committee.is_none() {
@@ -227,7 +230,9 @@ impl<V: WireValue> Justified<V> {
         let mut requests = Vec::new();
         let mut highest: Option<&JustifiedMessage<V>> = None;
         if self.view.round > Round::ZERO {
-            let current = self.round_changes.values().filter(|m| m.signed.vote.view == self.view);
+            let counts =
+                |m: &&JustifiedMessage<V>| m.signed.vote.view == self.view && !self.spoilt.contains(&m.signed.from);
+            let current = self.round_changes.values().filter(counts);
             let current: Vec<_> = current.take(committee.members.len()).collect();
             if current.len() < committee.quorum as usize {
                 return;
@@ -237,10 +242,16 @@ impl<V: WireValue> Justified<V> {
                 current.into_iter().filter(|m| m.signed.vote.prepared.is_some()).max_by_key(|m| m.signed.vote.prepared);
         }
         let (value, prepares) = match highest {
-            Some(message) => match &message.value {
-                Some(value) => (value.clone(), message.prepares.clone()),
-                None => return,
-            },
+            Some(message) => {
+                let claimed = message.signed.vote.prepared.map(|(_, id)| id);
+                match claimed.and_then(|id| self.accepted(&id)) {
+                    Some(value) => (value.clone(), message.prepares.clone()),
+                    None => {
+                        let message = message.clone();
+                        return self.vet(cx, message);
+                    }
+                }
+            }
             None => match self.request.clone() {
                 Some(value) => (value, Vec::new()),
                 None => return self.want_block(cx),

@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use alloy_primitives::{B256, Bytes};
 
 use super::{
-    Cx, Domain, Effect, Justified, JustifiedMessage, JustifiedRecord, Kind, Misbehaviour, Phase, Prepared, RETRY_TIMER,
-    ROUND_TIMER, Rejected, Seal, SignedVote, Statement, Unsigned, Verdict, View, Vote, WireValue, rounds::committee_of,
-    seal_digest,
+    Cx, Domain, Effect, Justified, JustifiedMessage, JustifiedRecord, Kind, Misbehaviour, Phase, Prepared, ROUND_TIMER,
+    Rejected, Seal, SignedVote, Statement, Unsigned, View, Vote, WireValue, rounds::committee_of, seal_digest,
 };
 use crate::{
     istanbul::CommittedSeals,
     types::{Step, Wanted},
 };
-
-/// Values of a height that are kept by name.
-const VALUES: usize = 16;
 
 impl<V: WireValue> Justified<V> {
     pub(super) fn handle_proposal(&mut self, cx: &mut Cx<'_, V>, message: JustifiedMessage<V>) -> Result<(), Rejected> {
@@ -54,39 +50,20 @@ impl<V: WireValue> Justified<V> {
         if view.round > crate::types::Round::ZERO && !self.timers.contains_key(&ROUND_TIMER) {
             self.begin_round(cx);
         }
-        let known_good = self.prepared.as_ref().is_some_and(|p| p.value.id() == digest);
-        if from == self.config.me || known_good {
+        let prepared = self.prepared.as_ref().map(|p| &p.value).filter(|v| v.id() == digest);
+        if let Some(value) = prepared.cloned() {
+            self.accept(cx, value);
+        } else if from == self.config.me {
             self.accept(cx, value);
         } else {
             self.checking = Some(message);
-            cx.push(Effect::Check { slot: view.slot, value });
+            self.examine(cx, value);
         }
         Ok(())
     }
 
-    pub(super) fn verdict(&mut self, cx: &mut Cx<'_, V>, id: B256, verdict: Verdict) {
-        let Some(message) = self.checking.take_if(|m| m.signed.vote.digest == id) else { return };
-        match verdict {
-            Verdict::Valid => {
-                if let Some(value) = message.value {
-                    self.accept(cx, value);
-                }
-            }
-            Verdict::Invalid(reason) => {
-                let (from, rule) = (message.signed.from, "JE-2");
-                cx.push(Effect::Rejected { from, why: Rejected::by_sender(rule, reason) });
-                self.next_round(cx);
-            }
-            Verdict::NotYet { wait } => {
-                self.first_votes.remove(&(message.signed.from, Kind::Proposal));
-                self.early = Some(message);
-                self.set_timer(cx, RETRY_TIMER, cx.now.after(wait));
-            }
-        }
-    }
-
     /// JE-2.
-    fn accept(&mut self, cx: &mut Cx<'_, V>, value: V) {
+    pub(super) fn accept(&mut self, cx: &mut Cx<'_, V>, value: V) {
         cx.trace("JE-2", self.view);
         let digest = value.id();
         self.remember(value.clone());
@@ -99,12 +76,6 @@ impl<V: WireValue> Justified<V> {
         }
         self.count_prepares(cx);
         self.try_decide(cx);
-    }
-
-    fn remember(&mut self, value: V) {
-        if self.values.len() < VALUES {
-            self.values.insert(value.id(), value);
-        }
     }
 
     pub(super) fn handle_prepare(&mut self, cx: &mut Cx<'_, V>, signed: SignedVote) -> Result<(), Rejected> {
@@ -189,8 +160,7 @@ impl<V: WireValue> Justified<V> {
             committee_of(self, slot, *round).is_some_and(|c| votes.len() >= c.quorum as usize)
         };
         let Some((&(round, digest), votes)) = self.commits.iter().find(enough) else { return };
-        let prepared = self.prepared.as_ref().map(|p| &p.value).filter(|v| v.id() == digest);
-        let Some(value) = self.values.get(&digest).or(prepared).cloned() else {
+        let Some(value) = self.accepted(&digest).cloned() else {
             return cx.push(Effect::Need(Wanted::Value { id: digest }));
         };
         let seals = votes.values().filter_map(|signed| Seal::try_from(&signed.seal[..]).ok()).collect();

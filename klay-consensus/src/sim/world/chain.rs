@@ -27,7 +27,8 @@ impl<L: Lab> World<L> {
             if !self.lab.accepts(&value, &cert) {
                 self.violated("I6", node, "the proof of a decision does not hold");
             }
-            if !self.lab.is_valid(&value) {
+            // What was fetched is looked at only when it is applied.
+            if !self.lab.is_valid(&value) && !self.lab.fetches() {
                 self.violated("I2", node, "an invalid value was decided");
             }
             self.invariants.decide(self.now, node, value.id());
@@ -53,6 +54,9 @@ impl<L: Lab> World<L> {
         // A value whose parent failed cannot be applied either; one that came by another way is applied already.
         if fits && fails || !fits && value.height() > floor.height {
             return self.feed(node, Input::Applied { id, result: Err(ApplyError::Storage) });
+        }
+        if fits && !self.lab.is_valid(&value) {
+            return self.feed(node, Input::Applied { id, result: Err(ApplyError::Invalid) });
         }
         if fits {
             self.extend(node, Arc::new((value, cert)), "");
