@@ -3,7 +3,7 @@
 //! | Path | What | 503 if |
 //! |---|---|---|
 //! | `/metrics` | counters and gauges in the text form of Prometheus | never |
-//! | `/health` | whether the node works | the chain has two blocks of one height, or the consensus engine has halted |
+//! | `/health` | whether the node works | the chain has two blocks of one height, the store has failed, or the consensus engine has halted |
 //! | `/ready` | whether it can serve | it is behind its peers, or should have peers and has none |
 //! | `/status` | all of it as JSON, for `klay status` | never |
 
@@ -55,6 +55,9 @@ impl NodePages {
     fn not_healthy(&self) -> Option<String> {
         if self.0.metrics().forks.value() > 0 {
             return Some("two blocks of one height".to_owned());
+        }
+        if self.0.chain().has_failed() {
+            return Some("the store takes no more blocks".to_owned());
         }
         self.0.engine_fault().map(|fault| fault.to_string())
     }

@@ -231,6 +231,11 @@ pub trait KeyValue: Debug + Send + Sync + 'static {
     /// # Errors
     /// If the store fails. What was written since the last sync may be lost then.
     fn sync(&self) -> Result<(), StorageError>;
+
+    /// Whether it takes no more writes: see [`StorageError::Failed`].
+    fn has_failed(&self) -> bool {
+        false
+    }
 }
 
 impl<S: KeyValue + ?Sized> KeyValue for Arc<S> {
@@ -248,5 +253,9 @@ impl<S: KeyValue + ?Sized> KeyValue for Arc<S> {
 
     fn sync(&self) -> Result<(), StorageError> {
         (**self).sync()
+    }
+
+    fn has_failed(&self) -> bool {
+        (**self).has_failed()
     }
 }

@@ -90,9 +90,7 @@ impl Sled {
     }
 
     fn check(&self) -> Result<(), StorageError> {
-        // A writer that panicked is one that failed.
-        let has_failed = self.has_failed.load(Ordering::SeqCst) || self.writer.is_poisoned();
-        if has_failed { Err(StorageError::Failed) } else { Ok(()) }
+        if self.has_failed() { Err(StorageError::Failed) } else { Ok(()) }
     }
 
     /// The result of something after whose failure nobody knows what is stored.
@@ -183,6 +181,11 @@ impl KeyValue for Sled {
         self.check()?;
         self.noted(log.sync().map_err(sled::Error::from))
     }
+
+    fn has_failed(&self) -> bool {
+        // A writer that panicked is one that failed.
+        self.has_failed.load(Ordering::SeqCst) || self.writer.is_poisoned()
+    }
 }
 
 impl From<sled::Error> for StorageError {
@@ -206,6 +209,7 @@ mod tests {
     }
 
     fn assert_failed(store: &Sled) {
+        assert!(store.has_failed());
         assert!(matches!(put(store, 77, b"new"), Err(StorageError::Failed)));
         assert!(matches!(store.sync(), Err(StorageError::Failed)));
         assert_eq!(store.get(Table::Code, &77u32.to_be_bytes()).unwrap(), None);
@@ -220,6 +224,7 @@ mod tests {
         let mut store = Sled::open(directory.path()).unwrap();
         store.log = Mutex::new(LogFile::of(std::os::fd::OwnedFd::from(end).into()));
         put(&store, 1, b"old").unwrap();
+        assert!(!store.has_failed());
         let error = store.sync().unwrap_err();
         assert!(matches!(error, StorageError::Backend(_)), "{error}");
         assert_failed(&store);

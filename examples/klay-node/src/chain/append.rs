@@ -35,6 +35,11 @@ impl Chain {
         Ok(self.0.store.store().sync()?)
     }
 
+    /// Whether the store takes no more blocks: see [`KeyValue::has_failed`].
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.store.store().has_failed()
+    }
+
     fn append_with(
         &self,
         block: Arc<SealedBlock>,
