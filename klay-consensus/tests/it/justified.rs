@@ -88,7 +88,11 @@ impl Bench {
     }
 
     fn of(me: u64) -> Self {
-        let config = JustifiedConfig::new(Key::new(me).address(), Arc::new(Four), domain());
+        Self::with(me, Arc::new(Four))
+    }
+
+    fn with(me: u64, committees: Arc<dyn Committees<Chain>>) -> Self {
+        let config = JustifiedConfig::new(Key::new(me).address(), committees, domain());
         let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
         let engine = Justified::open(config, floor, vec![]).unwrap();
         let mut bench = Self { me, built: 0, engine, fx: Effects::new(Default::default()) };
@@ -221,6 +225,40 @@ fn a_hostile_request_without_the_value_it_claims_does_not_stop_the_proposer() {
     }
     // It has entered the round with them, and a quorum is in it.
     assert_eq!(bench.built, 1, "the proposer of round 1 wants a block");
+}
+
+/// Four of five keys sit in each round, others in the next.
+#[derive(Debug)]
+struct Changing;
+
+impl Committees<Chain> for Changing {
+    fn at(&self, _height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
+        let senders: Vec<_> = (1..=5).map(|i| Key::new(i).address()).collect();
+        let absent = senders[(round.get() as usize + 4) % 5];
+        let members = senders.iter().copied().filter(|who| *who != absent).collect();
+        Ok(Arc::new(Committee::new(members, senders[round.get() as usize % 5]).with_senders(senders)))
+    }
+}
+
+#[test]
+fn the_voters_of_a_height_are_those_of_its_first_round() {
+    let mut bench = Bench::with(3, Arc::new(Changing));
+    let old = block(1);
+    // Keys 1 to 4 vote, although key 1 would not sit in round 1 and key 5 would.
+    let claim = Some((Round::ZERO, old.id()));
+    let stranger = vote(5, Kind::RoundChange, 1, B256::ZERO, None);
+    let with_stranger = [&asks([claim, None, None])[..2], &[stranger]].concat();
+    assert_eq!(bench.receive(proposal(&old, with_stranger, prepares(&old, &[1, 2, 4]))), Some("JU-5"));
+    assert_eq!(bench.receive(proposal(&old, asks([claim, None, None]), prepares(&old, &[1, 2, 4]))), None);
+    assert_eq!(
+        bench.receive(JustifiedMessage::plain(vote(5, Kind::Commit, 1, old.id(), None))),
+        Some("JE-5"),
+        "a seat in this round alone"
+    );
+    for key in [1, 2, 4] {
+        assert_eq!(bench.receive(JustifiedMessage::plain(vote(key, Kind::Commit, 1, old.id(), None))), None);
+    }
+    assert_eq!(bench.engine.status().state, "decided");
 }
 
 #[test]

@@ -8,19 +8,22 @@ use klay_consensus::{
 };
 use klay_core::Address;
 
-use super::Proposal;
+use super::{EngineKind, Proposal};
 use crate::{Chain, council::CouncilError};
 
 /// Asks the chain who decides a block.
 #[derive(Debug)]
-pub(super) struct ChainCommittees(pub(super) Chain);
+pub(super) struct ChainCommittees {
+    pub(super) chain: Chain,
+    pub(super) engine: EngineKind,
+}
 
 impl Committees<Klaytn<Proposal>> for ChainCommittees {
     fn at(&self, height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
         let found = || {
-            let council = self.0.council_at(height.get())?;
-            let (members, proposer) = (council.committee(round.get())?, council.proposer(round.get())?);
-            let size = council.voting_size();
+            let council = self.chain.council_at(height.get())?;
+            let (members, proposer) = (self.engine.members(&council, round)?, council.proposer(round.get())?);
+            let size = self.engine.voting_size(&council);
             Ok::<_, CouncilError>(Committee {
                 members,
                 senders: council.qualified().as_slice().to_vec(),

@@ -6,6 +6,7 @@ use klay_consensus::{
     istanbul::{justified, seal},
     simplex,
     types::{Round, Slot},
+    valset::SelectError,
 };
 use klay_core::{
     Address, B256,
@@ -13,6 +14,7 @@ use klay_core::{
 };
 
 use super::DriverError;
+use crate::council::BlockCouncil;
 
 /// How blocks are decided. All nodes of a chain have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +58,24 @@ impl EngineKind {
                 let view = simplex::proposed_in(header)?.saturating_add(round.into());
                 Some(simplex::final_digest(hash, view))
             }
+        }
+    }
+
+    /// Who votes about a block in a round. With justified rounds that is everybody who is qualified, in every round:
+    /// committees that change with the round would share no honest member.
+    ///
+    /// # Errors
+    /// If nobody is qualified.
+    pub(crate) fn members(self, council: &BlockCouncil, round: Round) -> Result<Vec<Address>, SelectError> {
+        let drawn = council.committee(round.get())?;
+        Ok(if self == Self::Justified { council.qualified().as_slice().to_vec() } else { drawn })
+    }
+
+    /// How many they count as.
+    pub(super) fn voting_size(self, council: &BlockCouncil) -> u32 {
+        match self {
+            Self::Justified => u32::try_from(council.qualified().len()).unwrap_or(u32::MAX),
+            _ => council.voting_size(),
         }
     }
 

@@ -237,7 +237,7 @@ impl<D: Disk + 'static> Stage<D> {
     /// Hosts the engine that `pace` names. Swapping an engine is one arm here.
     async fn host(self, pace: Pace) -> Result<Box<dyn Hosted>, StartError> {
         let chain = self.app.keeper.chain.clone();
-        let committees = Arc::new(ChainCommittees(chain.clone()));
+        let committees = Arc::new(ChainCommittees { chain: chain.clone(), engine: pace.engine() });
         let me = self.app.author.address;
         match pace {
             Pace::Dev(config) => self.alone::<Dev<Proposal>>(config).await,

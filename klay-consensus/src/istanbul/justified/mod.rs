@@ -18,6 +18,9 @@
 //! | JE-8 | a quorum of requests for a round: its proposer puts forward what JU-5 demands |
 //! | JE-9 | a request is repeated while nothing happens, and sent to peers that come |
 //! | JE-10 | after a restart within a height, the round after the last one entered is asked for |
+//! | JE-11 | the voters of a height are those of its first round, in every round; only the proposer changes |
+//!
+//! JE-11 is what lets two quorums of different rounds share an honest member, on which everything above rests.
 //!
 //! The quorum for deciding is the quorum for importing, see [`decision_holds`].
 //!
@@ -70,7 +73,7 @@ const LATER: usize = 64;
 pub struct JustifiedConfig<V: WireValue> {
     /// Who we are.
     pub me: Address,
-    /// Who decides, by height and round.
+    /// Who decides a height, and who proposes in a round of it. Of rounds after the first, only the proposer is used.
     pub committees: Arc<dyn Committees<Klaytn<V>>>,
     /// How long a round may last.
     pub timeouts: Arc<dyn Timeouts>,

@@ -24,7 +24,7 @@ use crate::{
     types::{Committee, View},
 };
 
-/// Whether `cert` proves that a value was decided, in the committee of its height and round. All that an importing node
+/// Whether `cert` proves that a value was decided, in the committee of its height (JE-11). All that an importing node
 /// needs: what it asks for is what decides.
 pub fn decision_holds<V: HeaderValue>(
     value: &V,

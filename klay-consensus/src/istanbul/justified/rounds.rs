@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 
 use super::{
     Cx, Domain, Effect, Floor, Height, Justified, JustifiedMessage, JustifiedRecord, Kind, Klaytn, PROPOSE_TIMER,
     Phase, Prepared, REPEAT_TIMER, RETRY_TIMER, ROUND_TIMER, ROUNDS_AHEAD, Rejected, Round, RoundHistory, SignedVote,
     Slot, Statement, TimerId, TimerKind, Unsigned, View, Vote, WireValue,
 };
-use crate::{istanbul::seal, types::Step};
+use crate::{
+    istanbul::seal,
+    types::{Committee, Step},
+};
 
 impl<V: WireValue> Justified<V> {
     /// JE-1.
@@ -59,7 +62,7 @@ impl<V: WireValue> Justified<V> {
         self.vetting = None;
         self.spoilt.clear();
         self.cancel(cx, RETRY_TIMER);
-        self.committee = self.config.committees.at(Height::new(view.slot.get()), view.round).ok();
+        self.committee = committee_of(self, view.slot, view.round);
         if self.committee.is_none() {
             return false;
         }
@@ -291,11 +294,20 @@ impl<V: WireValue> Justified<V> {
     }
 }
 
-/// Where a slot's own committee is needed for a view that is not entered.
+/// Who votes and proposes in a round (JE-11).
 pub(super) fn committee_of<V: WireValue>(
     engine: &Justified<V>,
     slot: Slot,
     round: Round,
-) -> Option<Arc<crate::types::Committee<alloy_primitives::Address>>> {
-    engine.config.committees.at(Height::new(slot.get()), round).ok()
+) -> Option<Arc<Committee<Address>>> {
+    let at = |round| engine.config.committees.at(Height::new(slot.get()), round).ok();
+    let first = at(Round::ZERO)?;
+    if round == Round::ZERO {
+        return Some(first);
+    }
+    let later = at(round)?;
+    if later.members == first.members {
+        return Some(later);
+    }
+    Some(Arc::new(Committee { proposer: later.proposer, ..(*first).clone() }))
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
-use klay_consensus::valset::AddressSet;
+use klay_consensus::{types::Round, valset::AddressSet};
 use klay_core::{
     Fork,
     block::IstanbulExtra,
@@ -72,7 +72,7 @@ fn committee(s: &Services, number: Option<BlockNumber>) -> Result<Vec<Address>, 
 pub(super) fn committee_of(s: &Services, block: &SealedBlock) -> Result<Vec<Address>, RpcError> {
     let extra = IstanbulExtra::decode(&block.header.extra).map_err(|_| RpcError::failed("internal error"))?;
     let council = council_at(s, block.number())?;
-    council.committee(extra.round().into()).map_err(RpcError::from_error)
+    s.node.engine().members(&council, Round::new(extra.round().into())).map_err(RpcError::from_error)
 }
 
 fn council_at(s: &Services, height: u64) -> Result<Arc<BlockCouncil>, RpcError> {
