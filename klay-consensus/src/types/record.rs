@@ -24,6 +24,8 @@ pub enum RecordKind {
     Evidence = 7,
     /// The chain is durable up to here.
     Floor = 8,
+    /// A lock was released.
+    Unlock = 9,
 }
 
 impl RecordKind {
@@ -38,6 +40,7 @@ impl RecordKind {
             6 => Some(Self::Decided),
             7 => Some(Self::Evidence),
             8 => Some(Self::Floor),
+            9 => Some(Self::Unlock),
             _ => None,
         }
     }

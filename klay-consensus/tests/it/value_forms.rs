@@ -9,8 +9,9 @@ use std::{
 use alloy_primitives::{B256, Bytes};
 use klay_consensus::{
     istanbul::{
-        Body, CommittedSeals, Compat, HeaderValue as _, Klaytn, Message, Preprepare,
+        Body, CommittedSeals, Compat, HeaderValue as _, Istanbul, IstanbulRecord, Klaytn, Message, Preprepare, Subject,
         justified::{Claim, JustifiedMessage, Kind, SignedVote, Vote, seal_digest},
+        seal::committed_digest,
     },
     sim::{
         Byzantine, Faults, Lab, MsgOf, Run,
@@ -22,8 +23,8 @@ use klay_consensus::{
     },
     simplex::{self, Certificate, SimplexMessage},
     types::{
-        ApplyError, Effect, Effects, Engine, Floor, Height, Input, Round, Slot, Time, TimerId, Value as _, Verdict,
-        View,
+        ApplyError, Effect, Effects, Engine, Floor, Height, Input, Record as _, Round, Slot, Time, TimerId, Value as _,
+        Verdict, View,
     },
 };
 
@@ -49,6 +50,7 @@ struct Bench<L: Lab> {
     applied: Vec<LabValue>,
     failed: u32,
     builds: u32,
+    records: Vec<<L::Engine as Engine<L::Model>>::Record>,
 }
 
 impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
@@ -57,7 +59,8 @@ impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
         let engine = L::Engine::open(lab.config(me), floor, vec![]).unwrap();
         let (fx, timers) = (Effects::new(Default::default()), BTreeMap::new());
         let (refused, said, applied) = (Vec::new(), Vec::new(), Vec::new());
-        let mut bench = Self { lab, me, engine, fx, timers, refused, said, applied, failed: 0, builds: 0 };
+        let mut bench =
+            Self { lab, me, engine, fx, timers, refused, said, applied, failed: 0, builds: 0, records: vec![] };
         bench.step(Time::ZERO, Input::Start);
         bench
     }
@@ -83,6 +86,7 @@ impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
                     Effect::Broadcast { msg, .. } | Effect::Send { msg, .. } => {
                         self.said.push(self.lab.describe(&msg).0);
                     }
+                    Effect::Persist { record, .. } => self.records.push(record),
                     Effect::Build { .. } => self.builds += 1,
                     Effect::Rejected { why, .. } => self.refused.push(why.rule),
                     Effect::SetTimer { id, at } => _ = self.timers.insert(id, at),
@@ -110,15 +114,51 @@ impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
     }
 }
 
+impl Bench<IstanbulLab> {
+    fn say(&mut self, from: usize, body: Body<LabValue>) {
+        let peer = self.lab.peer(from);
+        let seal = match &body {
+            Body::Commit(s) => Bytes::copy_from_slice(&mock_sign(peer, committed_digest(s.digest).0)),
+            _ => Bytes::new(),
+        };
+        let mut msg = Message::unsigned(body, peer, seal);
+        msg.envelope.signature = Bytes::copy_from_slice(&mock_sign(peer, msg.envelope.digest().0));
+        self.hear(from, msg);
+    }
+}
+
+#[test]
+fn a_lock_that_was_released_does_not_come_back_with_the_log() {
+    let lab = IstanbulLab::new(4, Compat::default());
+    let mut bench = Bench::new(lab.clone(), 1);
+    let (value, view) = (value(), View::new(Slot::new(1), Round::ZERO));
+    let subject = Subject { view, digest: value.id(), prev_hash: B256::ZERO };
+    bench.say(0, Body::Preprepare(Preprepare { view, value: value.clone() }));
+    for body in [Body::Prepare(subject), Body::Commit(subject)] {
+        [0, 2, 3].into_iter().for_each(|from| bench.say(from, body.clone()));
+    }
+    assert_eq!(bench.applied, [value.clone()]);
+    let locked = |records: &[IstanbulRecord]| {
+        let log = records.iter().map(|record| {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            IstanbulRecord::decode(record.kind(), &bytes).unwrap()
+        });
+        let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
+        Istanbul::open(lab.config(1), floor, log.collect()).unwrap().status().lock
+    };
+    assert_eq!(locked(&bench.records), Some((Round::ZERO, value.id())));
+    bench.step(Time::ZERO, Input::Applied { id: value.id(), result: Err(ApplyError::Invalid) });
+    assert_eq!(bench.engine.status().lock, None);
+    assert_eq!(locked(&bench.records), None);
+}
+
 #[test]
 fn istanbul_leaves_the_round_of_a_proposal_that_could_not_be_written() {
     let told = |value: LabValue| {
-        let lab = IstanbulLab::new(4, Compat::default());
+        let mut bench = Bench::new(IstanbulLab::new(4, Compat::default()), 1);
         let view = View::new(Slot::new(1), Round::ZERO);
-        let mut msg = Message::unsigned(Body::Preprepare(Preprepare { view, value }), lab.peer(0), Bytes::new());
-        msg.envelope.signature = Bytes::copy_from_slice(&mock_sign(lab.peer(0), msg.envelope.digest().0));
-        let mut bench = Bench::new(lab, 1);
-        bench.hear(0, msg);
+        bench.say(0, Body::Preprepare(Preprepare { view, value }));
         bench.answers()
     };
     assert_eq!(told(value()), (vec![], vec!["prepare"]));

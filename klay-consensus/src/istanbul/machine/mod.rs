@@ -293,6 +293,7 @@ impl<V: WireValue> Istanbul<V> {
                     self.lock = Some(Lock { round: view.round, id });
                     self.restored = self.restored.max(Some(view.round));
                 }
+                IstanbulRecord::Released { .. } => (self.lock, self.proposal) = (None, None),
             }
         }
         Ok(())

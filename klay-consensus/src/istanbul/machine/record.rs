@@ -21,6 +21,11 @@ pub enum IstanbulRecord {
         /// The value in its wire form.
         value: Bytes,
     },
+    /// The application refused the value that was locked (VT-8).
+    Released {
+        /// Where.
+        view: View,
+    },
 }
 
 impl Record for IstanbulRecord {
@@ -28,17 +33,18 @@ impl Record for IstanbulRecord {
         match self {
             Self::Entered { .. } => RecordKind::Entered,
             Self::Lock { .. } => RecordKind::Lock,
+            Self::Released { .. } => RecordKind::Unlock,
         }
     }
 
     fn slot(&self) -> Slot {
         match self {
-            Self::Entered { view } | Self::Lock { view, .. } => view.slot,
+            Self::Entered { view } | Self::Lock { view, .. } | Self::Released { view } => view.slot,
         }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let (Self::Entered { view } | Self::Lock { view, .. }) = self;
+        let (Self::Entered { view } | Self::Lock { view, .. } | Self::Released { view }) = self;
         out.extend_from_slice(&view.slot.get().to_le_bytes());
         out.extend_from_slice(&view.round.get().to_le_bytes());
         if let Self::Lock { id, value, .. } = self {
@@ -55,7 +61,8 @@ impl Record for IstanbulRecord {
         let view = View::new(Slot::new(u64::from_le_bytes(*slot)), Round::new(u64::from_le_bytes(*round)));
         match kind {
             RecordKind::Entered if rest.is_empty() => Ok(Self::Entered { view }),
-            RecordKind::Entered => Err(short("entered view", 16)),
+            RecordKind::Unlock if rest.is_empty() => Ok(Self::Released { view }),
+            RecordKind::Entered | RecordKind::Unlock => Err(short("view and nothing else", 16)),
             RecordKind::Lock => {
                 let (id, value) = rest.split_first_chunk::<32>().ok_or_else(|| short("lock", 48))?;
                 Ok(Self::Lock { view, id: B256::from(*id), value: Bytes::copy_from_slice(value) })

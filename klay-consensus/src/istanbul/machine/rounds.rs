@@ -166,7 +166,11 @@ impl<V: WireValue> Istanbul<V> {
             cx.trace("VT-8", self.view);
             // A store that fails says nothing about the value, which others may have applied.
             if error == ApplyError::Invalid || !self.config.compat.remember {
-                self.lock = None;
+                let held = self.lock.take().is_some();
+                // Otherwise it would come back with the log.
+                if held && self.config.compat.remember {
+                    cx.fx.persist(IstanbulRecord::Released { view: self.view });
+                }
             }
             self.send_round_change(cx, self.view.round.saturating_add(1));
         }
