@@ -163,9 +163,9 @@ const BREAKS: &[(u32, &str, &str, &str)] = &[
     ),
     (
         30,
-        "simplex/votes.rs",
-        "if slot != self.view {\n            return;\n        }\n        let Some(candidate) = self.checking.take_if(|c| c.signed.vote.id == id)",
-        "if slot != self.view && !crate::switch::on(30) {\n            return;\n        }\n        let Some(candidate) = self.checking.take_if(|c| crate::switch::on(30) || c.signed.vote.id == id)",
+        "simplex/values.rs",
+        "if slot != self.view {\n            return;\n        }\n        match self.checking.take_if(|c| c.signed.vote.id == id) {",
+        "if slot != self.view && !crate::switch::on(30) {\n            return;\n        }\n        match self.checking.take_if(|c| crate::switch::on(30) || c.signed.vote.id == id) {",
     ),
 ];
 
