@@ -12,6 +12,7 @@ use klay_core::{codec::Reader, tx::HashedTx};
 use rayon::prelude::*;
 
 use super::{
+    EngineKind,
     build::{self, Author},
     judge::Unfit,
     keeper::{Keeper, Taken},
@@ -106,6 +107,9 @@ impl NodeApp {
 
     fn take(&self, value: Proposal, cert: &CommittedSeals) -> Result<Tip<Klaytn<Proposal>>, ApplyError> {
         let executed = self.executed(&value).map_err(|error| match error {
+            // A name that Istanbul has decided was found good: what is wrong is what came here under it. Others may have
+            // applied the block, so the lock stays (VT-8) until it comes from them. Other engines ask for it again.
+            Unfit::Invalid { .. } if self.keeper.judge.engine == EngineKind::Istanbul => ApplyError::Storage,
             Unfit::Invalid { .. } => ApplyError::Invalid,
             Unfit::Early { .. } | Unfit::Failed(_) => ApplyError::Storage,
         })?;

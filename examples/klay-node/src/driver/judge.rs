@@ -69,7 +69,7 @@ impl Unfit {
 pub(super) struct Judge {
     chain: Chain,
     keys: ProposerKeys,
-    engine: EngineKind,
+    pub(super) engine: EngineKind,
 }
 
 impl Judge {

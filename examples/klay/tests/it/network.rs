@@ -115,10 +115,10 @@ fn a_network_goes_on_after_it_was_stopped_and_changes_its_validators_by_votes() 
     let log = network.folder_of(0).join("consensus");
     let kept = network.folder_of(0).join("kept");
     std::fs::rename(&log, &kept).unwrap();
-    assert!(network.refusal(0).contains("the key has signed in slot"));
+    assert!(network.refusal(0).contains("the key has signed in block"));
     std::fs::remove_dir_all(&log).unwrap();
     std::fs::rename(&copy, &log).unwrap();
-    assert!(network.refusal(0).contains("the key has signed in slot"));
+    assert!(network.refusal(0).contains("the key has signed in block"));
     std::fs::remove_dir_all(&log).unwrap();
     std::fs::rename(&kept, &log).unwrap();
 
