@@ -48,7 +48,7 @@ impl Wanted {
     fn read(mut args: impl Iterator<Item = String>) -> Option<Self> {
         let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         let mut wanted = Self {
-            folder: args.next()?.into(),
+            folder: args.next().filter(|folder| !folder.starts_with('-'))?.into(),
             sizes: vec![1, 2, 3, 4, 5, 6, 7, 10, 13, 22, 31],
             engines: list("istanbul,justified,simplex".to_owned()),
             suites: list(suites::NAMES.join(",")),
