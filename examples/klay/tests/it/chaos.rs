@@ -5,10 +5,13 @@
 //! ```
 //!
 //! `KLAY_CHAOS` is the time of each story in seconds, `KLAY_ENGINE` the engine (`istanbul` unless told otherwise). The
-//! story of links needs the right to make network namespaces.
+//! story of links needs the right to make network namespaces. With `KLAY_CLIENTS` set, ethers, viem and caver-js send as
+//! well (`npm ci --prefix examples/clients/js` installs them).
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -50,6 +53,7 @@ struct Clients {
     seen: Arc<Mutex<BTreeMap<B256, Value>>>,
     stop: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<Duration>>,
+    foreign: Option<Foreign>,
 }
 
 impl Clients {
@@ -62,13 +66,17 @@ impl Clients {
             thread::spawn(move || client.run(&seen))
         });
         let threads = threads.collect();
-        Self { seen, stop, threads }
+        let foreign = std::env::var_os("KLAY_CLIENTS").map(|_| Foreign::start(nodes, &seen));
+        Self { seen, stop, threads, foreign }
     }
 
     /// Ends them; every transaction that was seen in a block is still in that block, at every node.
     fn end(self, nodes: &[Node]) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let longest = self.threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap();
+        if let Some(foreign) = self.foreign {
+            println!("seen in blocks by other people's clients: {:?}", foreign.end());
+        }
         let seen = self.seen.lock().unwrap();
         for node in nodes {
             for (hash, block) in seen.iter() {
@@ -83,6 +91,42 @@ impl Clients {
         }
         println!("{} transactions seen in blocks, the longest wait for one {longest:?}", seen.len());
         seen.len()
+    }
+}
+
+/// The clients of `examples/clients/js/steady.mjs`, which nobody here wrote.
+struct Foreign {
+    process: Child,
+    reader: thread::JoinHandle<BTreeMap<String, u32>>,
+}
+
+impl Foreign {
+    fn start(nodes: &[Node], seen: &Arc<Mutex<BTreeMap<B256, Value>>>) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/js/steady.mjs");
+        let mut command = Command::new("node");
+        command.arg(script).args(nodes.iter().map(|node| &node.url)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (lines, seen) = (BufReader::new(process.stdout.take().unwrap()).lines(), Arc::clone(seen));
+        let reader = thread::spawn(move || {
+            let mut counts = BTreeMap::<String, u32>::new();
+            for line in lines {
+                let line = line.unwrap();
+                let [client, hash, block] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+                *counts.entry(client.to_owned()).or_default() += 1;
+                seen.lock().unwrap().insert(hash.parse().unwrap(), json!(block));
+            }
+            counts
+        });
+        Self { process, reader }
+    }
+
+    /// Ends them; how many transactions each has seen in blocks: each at least one.
+    fn end(mut self) -> BTreeMap<String, u32> {
+        drop(self.process.stdin.take());
+        let counts = self.reader.join().unwrap();
+        assert!(self.process.wait().unwrap().success());
+        assert_eq!(counts.len(), 3, "ethers, viem, caver: {counts:?}");
+        counts
     }
 }
 
