@@ -109,7 +109,7 @@ where
     let keys: Vec<_> = (1..=plan.nodes).map(|n| SecretKey::from_slice(&[n as u8; 32]).expect("a key")).collect();
     let validators: Everybody = Arc::new(Validators(keys.iter().map(SecretKey::address).collect()));
     let (network, seen) = (MemoryNetwork::<Klaytn<Block>>::new(4096), Arc::new(Seen::new(plan)));
-    let mut hosts = Vec::new();
+    let mut setups = Vec::new();
     for (n, key) in keys.into_iter().enumerate() {
         let me = key.address();
         let identity = Identity { chain_id: 7, key: me.to_vec(), engine: E::NAME.to_owned() };
@@ -118,7 +118,11 @@ where
             Gate::open(seal::KeySigner::new(key), log, None, identity, GateOptions::default()).expect("a new log");
         let app = Arc::new(Node { seen: Arc::clone(&seen), chain: Mutex::default() });
         let peers = Network { transport: Arc::new(network.join(me)), codec: Arc::new(codec.clone()) };
-        let setup = Setup::alone(config(me, Arc::clone(&validators)), gate, entries, app).with_network(peers);
+        setups.push(Setup::alone(config(me, Arc::clone(&validators)), gate, entries, app).with_network(peers));
+    }
+    // What is said to a host that has not begun waits for it.
+    let mut hosts = Vec::new();
+    for setup in setups {
         hosts.push(start::<_, E, _, _>(setup).await.expect("a host"));
     }
     let limit = Instant::now() + Duration::from_secs(120);

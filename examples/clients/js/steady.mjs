@@ -10,6 +10,8 @@ import { privateKeyToAccount } from "viem/accounts";
 import { CHAIN_ID, devAccounts } from "./lib/env.mjs";
 
 const urls = process.argv.slice(2);
+// Clients print when a node is gone; standard output is for what they have seen.
+console.log = console.error;
 /** How long a client waits for a block before it goes on to the next node. */
 const PATIENCE = 5_000;
 const to = `0x${"57".repeat(20)}`;
@@ -89,7 +91,7 @@ async function run(name, index) {
     }
     if (!block) break;
     longest = Math.max(longest, Date.now() - start);
-    console.log(name, hash, block);
+    process.stdout.write(`${name} ${hash} ${block}\n`);
   }
   console.error(`${name} has waited ${longest / 1000} s at most`);
 }
