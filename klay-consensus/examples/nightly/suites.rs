@@ -85,9 +85,13 @@ where
     let mut rows = Vec::new();
     for suite in NAMES.into_iter().filter(|name| wanted.suites.iter().any(|wanted| wanted == name)) {
         let row = |units, at_a_time, play| Row { engine, nodes, suite, units, at_a_time, play };
+        let whole = |seeds: u64| {
+            let at_a_time = seeds.clamp(1, 500);
+            row(seeds.next_multiple_of(at_a_time), at_a_time, profile(lab, suite))
+        };
         rows.extend(match (suite, nodes) {
-            ("all", _) => Some(row(seeds.next_multiple_of(500), 500, profile(lab, suite))),
-            ("crash" | "partition", _) => Some(row((seeds * 3 / 10).next_multiple_of(500), 500, profile(lab, suite))),
+            ("all", _) => Some(whole(seeds)),
+            ("crash" | "partition", _) => Some(whole((seeds * 3).div_ceil(10))),
             ("sweep", 4 | 7) => {
                 let (units, play) = crashes(lab);
                 Some(row(units, 500, play))
