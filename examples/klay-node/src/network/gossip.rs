@@ -203,7 +203,7 @@ impl Network {
         for (hash, answer) in names.into_iter().zip(answers) {
             match answer {
                 Err(PoolError::Full) => self.0.metrics.dropped.add(1),
-                Err(PoolError::Decode(_) | PoolError::Sender(_) | PoolError::FeePayer(_)) => {
+                Err(error) if error.is_for_ever() => {
                     self.blame(&session.id, Misdeed::InvalidTransaction);
                     done.push(hash);
                 }

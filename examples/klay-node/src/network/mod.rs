@@ -29,6 +29,8 @@ mod recent;
 mod score;
 mod swarm;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod transport;
 pub mod wire;
 

@@ -177,6 +177,18 @@ pub enum PoolError {
     State,
 }
 
+impl PoolError {
+    /// Whether no state of the chain could make the transaction valid: its bytes are none, or no key comes out of a
+    /// signature. Whatever else is wrong may be right on a node that is some blocks ahead or behind, so that whoever
+    /// passed the transaction on may have done well: a key that signed is the account's key there.
+    pub(crate) const fn is_for_ever(&self) -> bool {
+        matches!(
+            self,
+            Self::Decode(_) | Self::Sender(SignerError::Recover(_)) | Self::FeePayer(SignerError::Recover(_))
+        )
+    }
+}
+
 /// Why signatures are not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

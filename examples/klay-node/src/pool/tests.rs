@@ -172,6 +172,31 @@ fn errors_have_the_reference_clients_texts() {
     );
 }
 
+#[tokio::test]
+async fn only_what_no_state_makes_valid_is_refused_for_ever() {
+    let world = World::new(PoolConfig::default());
+    let payload = || Payload::Cancel(payload::Cancel);
+    let (old, plain) = (klaytn(0, 0, 100, payload()), legacy(1, 0, 100));
+    for n in [0, 1] {
+        let other = PublicKey::from_secret(&secret(7)).unwrap();
+        world.change(who(n), |account| account.key = AccountKey::from(other));
+    }
+    for tx in [old, plain] {
+        let error = world.add(tx).unwrap_err();
+        assert!(matches!(error, PoolError::Sender(SignerError::Key | SignerError::NotLegacyKey)), "{error}");
+        assert!(!error.is_for_ever(), "another node has another state: {error}");
+    }
+
+    let mut unsigned = legacy(2, 0, 100).tx().clone();
+    if let KlaytnTx::Legacy(tx) = &mut unsigned {
+        tx.signature = Default::default();
+    }
+    for raw in [unsigned.encode().into(), Bytes::from_static(b"none")] {
+        let error = world.pool.add_raw(raw, Origin::Remote).await.unwrap_err();
+        assert!(error.is_for_ever(), "{error}");
+    }
+}
+
 #[test]
 fn a_replacement_pays_strictly_more_and_a_cancel_always_replaces() {
     let world = World::new(PoolConfig::default());

@@ -1,0 +1,86 @@
+//! A network of one node, and peers that are made by hand.
+
+#![allow(clippy::unwrap_used)]
+
+use klay_core::{
+    Payload, PublicKey, U256,
+    crypto::sign_digest,
+    genesis::Genesis,
+    storage::Memory,
+    tx::{Body, Tx, payload},
+};
+
+use super::*;
+use crate::{
+    Fee, KlaytnTx, Origin, PoolError,
+    chain::ChainOptions,
+    pool::{PoolConfig, SignerError},
+};
+
+/// The only validator that the node knows.
+pub(super) const VALIDATOR: [u8; 32] = [1; 32];
+
+/// Takes every block and knows one validator.
+struct Taking;
+
+#[async_trait]
+impl Importer for Taking {
+    fn is_validator(&self, address: Address) -> bool {
+        address == PublicKey::from_secret(&VALIDATOR).unwrap().address()
+    }
+
+    async fn import(&self, _blocks: Vec<Received>) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+/// A consensus node at block 0 that listens nowhere.
+pub(super) fn network() -> Network {
+    let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
+    let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
+    let key = SecretKey::from_slice(&[9; 32]).unwrap();
+    let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
+    Network::start(Parts {
+        config: NetworkConfig::new(key, Role::Consensus),
+        engine: "istanbul".to_owned(),
+        chain,
+        pool,
+        metrics: Arc::default(),
+        importer: Arc::new(Taking),
+    })
+    .unwrap()
+}
+
+/// A peer with this key that has not greeted.
+pub(super) fn session(network: &Network, secret: &[u8; 32]) -> Arc<Session> {
+    let id = peer_id(&SecretKey::from_slice(secret).unwrap()).unwrap();
+    network.0.peers.open(id, swarm::address_of(&id).unwrap()).0
+}
+
+/// A cancellation in the name of `from`, signed by the key of another account.
+fn signed_by_another(network: &Network, from: Address) -> Bytes {
+    let (chain_id, price) = (network.0.chain.config().chain_id, U256::from(u64::MAX));
+    let body = Body { nonce: 0, gas_price: price, gas_limit: 100_000, from, payload: Payload::Cancel(payload::Cancel) };
+    let mut tx: Tx<Fee> = body.paid_by(Fee::Sender(klay_core::SenderPays));
+    let digest = KlaytnTx::Klaytn(tx.clone()).signing_hash(Some(chain_id));
+    tx.signatures.push(sign_digest(&[7; 32], digest).unwrap().with_chain_id(chain_id));
+    KlaytnTx::Klaytn(tx).encode().into()
+}
+
+fn misdeeds(network: &Network, misdeed: Misdeed) -> u64 {
+    network.0.peers.misdeeds.lock().get(&misdeed).copied().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn a_peer_is_not_blamed_for_a_key_that_its_state_may_know() {
+    let network = network();
+    let session = session(&network, &[5; 32]);
+    let raw: Vec<Bytes> = (0..40).map(|n| signed_by_another(&network, Address::repeat_byte(n))).collect();
+    let answer = network.0.pool.add_raw(raw[0].clone(), Origin::Remote).await;
+    assert_eq!(answer, Err(PoolError::Sender(SignerError::Key)));
+    network.take_transactions(&session, raw).await;
+    assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 0);
+    network.take_transactions(&session, vec![Bytes::from_static(b"none")]).await;
+    assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 1);
+    network.stop();
+}
