@@ -225,15 +225,11 @@ impl Network {
             // They are announced again while they wait.
             return;
         }
-        let wanted: Vec<B256> = {
+        let asking = {
             let seen = self.0.seen.lock();
-            let mut asked = self.0.asked.lock();
-            hashes.into_iter().filter(|hash| !seen.contains(hash) && asked.insert(*hash)).collect()
+            self.0.asked.take(hashes.into_iter().filter(|hash| !seen.contains(hash)))
         };
-        if wanted.is_empty() {
-            return;
-        }
-        let mut left = wanted.clone();
+        let mut left = asking.hashes().to_vec();
         while !left.is_empty()
             && let Ok(answer) = self.ask(session.id, &Request::Transactions(left.clone()), left.len()).await
         {
@@ -245,10 +241,6 @@ impl Network {
             if !is_full || left.len() == before {
                 break;
             }
-        }
-        let mut asked = self.0.asked.lock();
-        for hash in &wanted {
-            asked.remove(hash);
         }
     }
 

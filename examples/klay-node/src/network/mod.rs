@@ -7,7 +7,7 @@
 //! | `swarm` | connections: listening, dialling, discovery, limits |
 //! | `peers`, `score` | who is connected; misdeeds and what they cost |
 //! | `gossip` | transactions and blocks as news |
-//! | `fetch` | questions and answers |
+//! | `fetch`, `asked` | questions and answers; what is being asked for |
 //! | `assemble` | blocks from hashes |
 //! | `transport` | messages of the consensus engine |
 //! | `sync` | catching up |
@@ -18,6 +18,7 @@
 //! Nothing that peers send is kept without bound: each peer has one reader per stream that waits until its last frame is
 //! dealt with, every queue has a length, and what overflows is counted and dropped.
 
+mod asked;
 mod assemble;
 mod fetch;
 mod frames;
@@ -41,7 +42,6 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use alloy_primitives::map::B256Set;
 use async_trait::async_trait;
 use klay_accounts::wallet::SecretKey;
 use klay_consensus::types::Class;
@@ -55,6 +55,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    asked::Asked,
     assemble::Assembled,
     peers::{Peers, Session},
     recent::Recent,
@@ -278,7 +279,7 @@ struct Inner {
     /// Transactions that were here: waiting, in a block, or refused for good.
     seen: Mutex<Recent>,
     /// Transactions that are being fetched.
-    asked: Mutex<B256Set>,
+    asked: Asked,
     assembled: Assembled,
     inbox: mpsc::Sender<Letter>,
     speech: tokio::sync::Mutex<mpsc::Receiver<Letter>>,
@@ -320,7 +321,7 @@ impl Network {
             streams: swarm.behaviour().control(),
             commands,
             seen: Mutex::new(Recent::new(SEEN)),
-            asked: Mutex::default(),
+            asked: Asked::default(),
             assembled: Assembled::default(),
             waiting: Arc::new(Semaphore::new(INBOX_KIB)),
             inbox,
