@@ -6,7 +6,7 @@ use std::{
 };
 
 use alloy_primitives::map::B256Set;
-use futures::io::AsyncWriteExt;
+use futures::{AsyncRead, io::AsyncWriteExt};
 use klay_core::{B256, Bytes, DecodeError, block::body, crypto::RecoverError, tx::HashedTx};
 use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
@@ -25,6 +25,8 @@ use crate::{Fee, SharedTx, chain::ChainError};
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Bytes a second that a connection carries at least.
 const SLOWEST: u64 = 128 << 10;
+/// Bytes of an answer that have to be there in time, one piece after the other.
+const PIECE: usize = 128 << 10;
 /// How long a request may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 /// Questions of one peer that are answered at the same time.
@@ -54,9 +56,22 @@ impl Served {
     }
 }
 
-/// How long so many bytes may be on their way.
-const fn time_for(bytes: usize) -> Duration {
-    Duration::from_secs(PATIENCE.as_secs() + bytes as u64 / SLOWEST)
+/// How long the slowest connection takes for so many bytes.
+pub(super) const fn travel(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / SLOWEST)
+}
+
+/// Reads what was announced. It has to keep coming: who only announces much does not have the time for it.
+async fn content(stream: &mut (impl AsyncRead + Unpin), len: usize, patience: Duration) -> Result<Vec<u8>, AskError> {
+    let start = Instant::now();
+    let mut content = Vec::new();
+    while content.len() < len {
+        let piece = PIECE.min(len - content.len());
+        let left = (patience + travel(content.len())).saturating_sub(start.elapsed());
+        let read = timeout(left, frames::content(stream, piece)).await;
+        content.extend_from_slice(&read.map_err(|_| AskError::Silence)??);
+    }
+    Ok(content)
 }
 
 /// Why there is no answer.
@@ -88,8 +103,7 @@ impl Network {
         };
         let ask = async {
             let (mut stream, len) = timeout(PATIENCE, begin).await.unwrap_or(Err(AskError::Silence))?;
-            let content = timeout(time_for(len), frames::content(&mut stream, len)).await;
-            Ok(Answer::decode(&content.map_err(|_| AskError::Silence)??, limit)?)
+            Ok(Answer::decode(&content(&mut stream, len, PATIENCE).await?, limit)?)
         };
         let answer = ask.await;
         match &answer {
@@ -152,7 +166,7 @@ impl Network {
             }
             Err(_) => return,
         };
-        let time = time_for(answer.len());
+        let time = PATIENCE + travel(answer.len());
         let write = async {
             frames::write(&mut stream, answer).await?;
             stream.close().await
@@ -226,5 +240,42 @@ impl Network {
             let _gone = send.send(recovered).is_err();
         });
         receive.await.ok()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use futures::io::{AsyncReadExt, Cursor, repeat};
+
+    use super::{AskError, PIECE, content};
+
+    #[tokio::test]
+    async fn an_answer_has_to_keep_coming() {
+        let patience = Duration::from_millis(50);
+        let whole = content(&mut repeat(7), 3 * PIECE + 1, patience).await.unwrap();
+        assert_eq!(whole.len(), 3 * PIECE + 1);
+        assert!(content(&mut Cursor::new([]), 0, patience).await.unwrap().is_empty());
+        assert!(matches!(content(&mut Cursor::new([1]), 2, patience).await, Err(AskError::Frame(_))));
+
+        // At the slowest, what is announced could take a minute and a half.
+        let (start, mut some) = (Instant::now(), Cursor::new(vec![7; 1_000]).chain(Silent));
+        assert!(matches!(content(&mut some, 12 << 20, patience).await, Err(AskError::Silence)));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+
+    /// Never has anything.
+    struct Silent;
+
+    impl futures::AsyncRead for Silent {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            _: &mut [u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            std::task::Poll::Pending
+        }
     }
 }

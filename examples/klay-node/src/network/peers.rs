@@ -44,7 +44,6 @@ pub(super) struct Session {
     pub(super) status: Mutex<Option<Status>>,
     /// Height of its newest block, as far as it has said.
     pub(super) head: AtomicU64,
-    word: Mutex<Word>,
     pub(super) gossip: Outbox,
     pub(super) spoken: Outbox,
     /// Whether consensus messages can be sent.
@@ -67,7 +66,6 @@ impl Session {
             address,
             status: Mutex::default(),
             head: AtomicU64::new(0),
-            word: Mutex::default(),
             gossip: Outbox::new(GOSSIP.0, GOSSIP.1),
             spoken: Outbox::new(SPOKEN, 0),
             speaks: AtomicBool::new(false),
@@ -98,22 +96,6 @@ impl Session {
     pub(super) fn head(&self) -> u64 {
         self.head.load(Ordering::Relaxed)
     }
-
-    /// It has sent blocks that it spoke of.
-    pub(super) fn kept_its_word(&self) {
-        *self.word.lock() = Word::default();
-    }
-
-    /// It spoke of blocks and did not send them.
-    pub(super) fn broke_its_word(&self) {
-        let now = self.now();
-        self.word.lock().broken(now);
-    }
-
-    /// Whether nobody should go by the height that it speaks of.
-    pub(super) fn is_doubted(&self) -> bool {
-        self.word.lock().doubted_until > self.now()
-    }
 }
 
 /// What the word of a peer is worth: a height costs nothing to say.
@@ -121,7 +103,7 @@ impl Session {
 struct Word {
     /// How often it was broken since it was kept.
     broken: u32,
-    /// In seconds of the session.
+    /// In seconds of the node.
     doubted_until: f64,
 }
 
@@ -141,11 +123,38 @@ impl Word {
     }
 }
 
+/// Words that were broken, of how many peers: those of longest doubt.
+const WORDS: usize = 1_024;
+
+/// Whose word is not good, also of those who have left: whoever could clear himself by coming back would do so.
+#[derive(Debug, Default)]
+struct Words(HashMap<PeerId, Word>);
+
+impl Words {
+    fn of(&self, id: &PeerId) -> Word {
+        self.0.get(id).copied().unwrap_or_default()
+    }
+
+    fn kept(&mut self, id: &PeerId) {
+        self.0.remove(id);
+    }
+
+    fn broken(&mut self, id: PeerId, now: f64) {
+        if self.0.len() >= WORDS && !self.0.contains_key(&id) {
+            let until = |word: &Word| word.doubted_until;
+            let least = self.0.iter().min_by(|a, b| until(a.1).total_cmp(&until(b.1))).map(|(id, _)| *id);
+            least.and_then(|least| self.0.remove(&least));
+        }
+        self.0.entry(id).or_default().broken(now);
+    }
+}
+
 /// All sessions, and who is cut off.
 #[derive(Debug)]
 pub(super) struct Peers {
     sessions: Mutex<HashMap<PeerId, Arc<Session>>>,
     records: Mutex<HashMap<PeerId, Record>>,
+    words: Mutex<Words>,
     start: Instant,
     /// Misdeeds counted by kind, for metrics.
     pub(super) misdeeds: Mutex<BTreeMap<Misdeed, u64>>,
@@ -166,6 +175,7 @@ impl Peers {
         Self {
             sessions: Mutex::default(),
             records: Mutex::default(),
+            words: Mutex::default(),
             start: Instant::now(),
             misdeeds: Mutex::default(),
         }
@@ -213,9 +223,25 @@ impl Peers {
         self.sessions.lock().values().find(|s| s.address == address && s.role() == Some(Role::Consensus)).cloned()
     }
 
+    /// A peer has sent blocks that it spoke of.
+    pub(super) fn kept_its_word(&self, id: &PeerId) {
+        self.words.lock().kept(id);
+    }
+
+    /// A peer spoke of blocks and did not send them.
+    pub(super) fn broke_its_word(&self, id: PeerId) {
+        let now = self.start.elapsed().as_secs_f64();
+        self.words.lock().broken(id, now);
+    }
+
+    /// Whether nobody should go by the height that a peer speaks of.
+    pub(super) fn is_doubted(&self, id: &PeerId) -> bool {
+        self.words.lock().of(id).doubted_until > self.start.elapsed().as_secs_f64()
+    }
+
     /// The highest block that somebody speaks of whose word is good.
     pub(super) fn best(&self) -> Option<u64> {
-        self.greeted().iter().filter(|session| !session.is_doubted()).map(|session| session.head()).max()
+        self.greeted().iter().filter(|session| !self.is_doubted(&session.id)).map(|session| session.head()).max()
     }
 
     /// Counts a misdeed; whether the peer is to be cut off now.
@@ -248,7 +274,9 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use super::Word;
+    use libp2p::PeerId;
+
+    use super::{WORDS, Word, Words};
 
     #[test]
     fn doubt_grows_with_every_broken_word() {
@@ -263,5 +291,19 @@ mod tests {
         }
         assert_eq!(doubts[..4], [10.0, 20.0, 40.0, 80.0]);
         assert_eq!(doubts[8..], [2_560.0; 4]);
+    }
+
+    #[test]
+    fn the_longest_doubts_are_kept() {
+        let (mut words, worst) = (Words::default(), PeerId::random());
+        words.broken(worst, 0.0);
+        words.broken(worst, Word::DOUBT);
+        for n in 0..2 * WORDS {
+            words.broken(PeerId::random(), n as f64 / (2 * WORDS) as f64);
+        }
+        assert_eq!(words.0.len(), WORDS);
+        assert_eq!(words.of(&worst).broken, 2);
+        words.kept(&worst);
+        assert_eq!(words.of(&worst), Word::default());
     }
 }

@@ -20,8 +20,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Misdeed, Network, Received, Refused,
+    fetch::travel,
     peers::Session,
-    wire::{MAX_BODIES, Request},
+    wire::{Answer, MAX_BODIES, Request, SOFT_ANSWER},
 };
 use crate::Fee;
 
@@ -37,8 +38,17 @@ const PASS: u64 = 4_096;
 const GRACE: Duration = Duration::from_millis(600);
 /// How long nothing is asked after a pass without blocks.
 const REST: Duration = Duration::from_millis(500);
+/// How long a range may take, beside the time that its bytes need at the slowest.
+const RANGE_TIME: Duration = Duration::from_secs(30);
 /// Peers that are asked for a range before the pass is given up.
 const ATTEMPTS: usize = 6;
+
+/// Whether a peer gives what it can: all that was asked for, or as many bytes as an answer has. A quarter of that is
+/// enough, in case that it draws the line elsewhere.
+fn is_enough(answer: &Answer, count: u64) -> bool {
+    let bytes: usize = answer.0.iter().map(|item| item.len()).sum();
+    answer.0.len() as u64 >= count || bytes >= SOFT_ANSWER / 4
+}
 
 /// Blocks as they came, with the peer that sent them.
 struct Part {
@@ -125,7 +135,7 @@ impl Network {
             };
             pace.saw(blocks.len(), bytes);
             match self.0.importer.import(blocks).await {
-                Ok(()) => source.kept_its_word(),
+                Ok(()) => self.0.peers.kept_its_word(&source.id),
                 Err(Refused::Invalid { number, reason }) => {
                     tracing::warn!(peer = %source.id, number, reason, "invalid block");
                     return self.blame(&source.id, Misdeed::InvalidBlock);
@@ -152,7 +162,7 @@ impl Network {
             asked.push(source.id);
             match self.blocks_of(&source, numbers.clone()).await {
                 Some(part) => return Some(part),
-                None => source.broke_its_word(),
+                None => self.0.peers.broke_its_word(source.id),
             }
         }
         None
@@ -163,7 +173,7 @@ impl Network {
     fn source(&self, numbers: &Range<u64>, turn: &AtomicUsize, asked: &[PeerId]) -> Option<Arc<Session>> {
         let rank = |session: &Session| {
             let is_stranger = !self.0.importer.is_validator(session.address);
-            (session.is_doubted(), is_stranger, session.head() < numbers.end - 1)
+            (self.0.peers.is_doubted(&session.id), is_stranger, session.head() < numbers.end - 1)
         };
         let greeted = self.0.peers.greeted().into_iter();
         let has_some = greeted.filter(|session| session.head() >= numbers.start && !asked.contains(&session.id));
@@ -200,7 +210,8 @@ impl Network {
         Some(Part { source: Arc::clone(source), blocks, bytes, is_whole })
     }
 
-    /// Items of a range, at least one; a peer may send fewer at once than it was asked for.
+    /// Items of a range, at least one. A peer may send fewer at once than it was asked for if they are long; whoever
+    /// sends few of few bytes, or is slow with many, does not hold up the others by it.
     async fn items(
         &self,
         peer: PeerId,
@@ -208,14 +219,18 @@ impl Network {
         request: impl Fn(u64, u64) -> Request,
     ) -> Result<Vec<Bytes>, ()> {
         let (mut items, mut bytes) = (Vec::new(), 0);
-        let mut from = numbers.start;
-        while from < numbers.end && bytes < RANGE_BYTES {
+        let (mut from, start) = (numbers.start, Instant::now());
+        while from < numbers.end && bytes < RANGE_BYTES && start.elapsed() < RANGE_TIME + travel(bytes) {
             let count = (numbers.end - from).min(MAX_BODIES);
             let answer = self.ask(peer, &request(from, count), usize::try_from(count).unwrap_or(0)).await;
             let answer = answer.map_err(|error| tracing::debug!(%peer, %error, "no blocks"))?;
             if answer.0.is_empty() {
                 // It has spoken of blocks that it does not have.
                 self.blame(&peer, Misdeed::BadAnswer);
+                return Err(());
+            }
+            if !is_enough(&answer, count) {
+                tracing::debug!(%peer, got = answer.0.len(), count, "few blocks");
                 return Err(());
             }
             from += answer.0.len() as u64;
@@ -262,5 +277,19 @@ impl Network {
             Some(Received { header, transactions: found.into_iter().collect::<Option<_>>()? })
         };
         received.into_iter().map(whole).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Bytes, SOFT_ANSWER, is_enough};
+
+    #[test]
+    fn few_items_of_few_bytes_are_not_enough() {
+        let answer = |items: usize, bytes: usize| Answer(vec![Bytes::from(vec![0; bytes]); items]);
+        assert!(is_enough(&answer(64, 1), 64));
+        assert!(is_enough(&answer(1, SOFT_ANSWER), 64));
+        assert!(!is_enough(&answer(1, 1_000), 64));
+        assert!(!is_enough(&answer(63, 1_000), 64));
     }
 }
