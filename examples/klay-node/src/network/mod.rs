@@ -395,10 +395,11 @@ impl Network {
         self.0.commands.try_send(Command::Forget(peer)).is_ok()
     }
 
-    /// The highest block that a peer has spoken of. Whoever spoke of blocks and did not send them is not listened to for
-    /// a while.
+    /// The highest block that a peer has spoken of. Whoever spoke of blocks again and again and did not send them is not
+    /// listened to. A node that only follows listens to him all the same if there is nobody else: it cannot know that it
+    /// is up to date. A consensus node makes the blocks itself, and nobody must keep it from that by words.
     pub fn best_known(&self) -> u64 {
-        self.0.peers.best().unwrap_or(0)
+        self.0.peers.claimed(self.0.role != Role::Consensus).unwrap_or(0)
     }
 
     /// Misdeeds of peers so far, by kind.

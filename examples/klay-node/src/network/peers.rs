@@ -112,6 +112,8 @@ impl Word {
     const DOUBT: f64 = 10.0;
     /// The longest doubt is 2^8 times the first one, some 43 minutes.
     const LONGEST: u32 = 8;
+    /// Once may be an accident. What was broken so often without being kept in between says nothing any more.
+    const DISPROVED: u32 = 3;
 
     fn broken(&mut self, now: f64) {
         if now < self.doubted_until {
@@ -234,14 +236,36 @@ impl Peers {
         self.words.lock().broken(id, now);
     }
 
-    /// Whether nobody should go by the height that a peer speaks of.
-    pub(super) fn is_doubted(&self, id: &PeerId) -> bool {
-        self.words.lock().of(id).doubted_until > self.start.elapsed().as_secs_f64()
+    /// Breaks the word of a peer until nobody listens to it.
+    #[cfg(test)]
+    pub(super) fn disprove(&self, id: PeerId) {
+        let mut words = self.words.lock();
+        for _ in 0..Word::DISPROVED {
+            let now = words.of(&id).doubted_until;
+            words.broken(id, now);
+        }
+    }
+
+    /// How often a peer has broken its word lately: zero if its doubt is over.
+    pub(super) fn doubt(&self, id: &PeerId) -> u32 {
+        let word = self.words.lock().of(id);
+        if word.doubted_until > self.start.elapsed().as_secs_f64() { word.broken } else { 0 }
     }
 
     /// The highest block that somebody speaks of whose word is good.
     pub(super) fn best(&self) -> Option<u64> {
-        self.greeted().iter().filter(|session| !self.is_doubted(&session.id)).map(|session| session.head()).max()
+        self.greeted().iter().filter(|session| self.doubt(&session.id) == 0).map(|session| session.head()).max()
+    }
+
+    /// The highest block that somebody speaks of whose word may be good: it was not broken again and again. If there is
+    /// nobody like that and `or_anybody`, of all: better a doubtful word than none.
+    pub(super) fn claimed(&self, or_anybody: bool) -> Option<u64> {
+        let greeted = self.greeted();
+        let words = self.words.lock();
+        let may_be_good = |session: &&Arc<Session>| words.of(&session.id).broken < Word::DISPROVED;
+        let best = greeted.iter().filter(may_be_good).map(|session| session.head()).max();
+        let anybody = || greeted.iter().map(|session| session.head()).max();
+        best.or_else(|| if or_anybody { anybody() } else { None })
     }
 
     /// Counts a misdeed; whether the peer is to be cut off now.

@@ -40,6 +40,8 @@ const GRACE: Duration = Duration::from_millis(600);
 const REST: Duration = Duration::from_millis(500);
 /// How long a range may take, beside the time that its bytes need at the slowest.
 const RANGE_TIME: Duration = Duration::from_secs(30);
+/// How long nothing is asked of peers whose word is doubted, if nobody else is ahead.
+pub(super) const SECOND_CHANCE: Duration = Duration::from_secs(3);
 /// Peers that are asked for a range before the pass is given up.
 const ATTEMPTS: usize = 6;
 
@@ -92,12 +94,13 @@ impl Network {
         let closed = self.closed();
         let follow = async {
             let mut behind_since: Option<(u64, Instant)> = None;
+            let mut asked = Instant::now();
             let mut pace = Pace::new();
             loop {
                 // Woken by news; otherwise from time to time.
                 let _woken = timeout(Duration::from_millis(250), self.0.behind.notified()).await;
                 let head = self.0.chain.head().number();
-                let best = self.best_known();
+                let best = self.goal(head, asked.elapsed());
                 if best <= head {
                     behind_since = None;
                     continue;
@@ -109,13 +112,37 @@ impl Network {
                 if best == head + 1 && since.elapsed() < GRACE {
                     continue;
                 }
-                self.pass(head + 1..best.min(head + PASS) + 1, &mut pace).await;
+                let is_doubtful = !self.is_somebody_ahead();
+                tokio::select! {
+                    () = self.pass(head + 1..best.min(head + PASS) + 1, &mut pace) => {}
+                    () = self.somebody_ahead(), if is_doubtful => {}
+                }
+                asked = Instant::now();
                 behind_since = None;
             }
         };
         tokio::select! {
             () = closed.cancelled() => {}
             () = follow => {}
+        }
+    }
+
+    /// How far to catch up: as far as those say whose word is good. If none of them is ahead, after a pause as far as
+    /// others say: whoever failed once may be the only one who has the blocks.
+    pub(super) fn goal(&self, head: u64, rested: Duration) -> u64 {
+        let best = self.0.peers.best().unwrap_or(0);
+        if best > head || rested < SECOND_CHANCE { best } else { self.0.peers.claimed(true).unwrap_or(0) }
+    }
+
+    /// Whether somebody is ahead whose word is good.
+    fn is_somebody_ahead(&self) -> bool {
+        self.0.peers.best().unwrap_or(0) > self.0.chain.head().number()
+    }
+
+    /// Ends when somebody is: until then it does no harm to wait for others.
+    async fn somebody_ahead(&self) {
+        while !self.is_somebody_ahead() {
+            sleep(Duration::from_millis(250)).await;
         }
     }
 
@@ -168,12 +195,12 @@ impl Network {
         None
     }
 
-    /// Whom to ask next. A peer's height is only its word, so those come last that have broken it, and before strangers
+    /// Whom to ask next. A peer's height is only its word, so those come last that have broken it, the most often the last of all, and before strangers
     /// those who decide about blocks; among equals, those that have all of the range, in turn.
     fn source(&self, numbers: &Range<u64>, turn: &AtomicUsize, asked: &[PeerId]) -> Option<Arc<Session>> {
         let rank = |session: &Session| {
             let is_stranger = !self.0.importer.is_validator(session.address);
-            (self.0.peers.is_doubted(&session.id), is_stranger, session.head() < numbers.end - 1)
+            (self.0.peers.doubt(&session.id), is_stranger, session.head() < numbers.end - 1)
         };
         let greeted = self.0.peers.greeted().into_iter();
         let has_some = greeted.filter(|session| session.head() >= numbers.start && !asked.contains(&session.id));

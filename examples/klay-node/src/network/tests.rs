@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use klay_core::{
     Payload, PublicKey, U256,
     crypto::sign_digest,
@@ -10,7 +12,7 @@ use klay_core::{
     tx::{Body, Tx, payload},
 };
 
-use super::*;
+use super::{sync::SECOND_CHANCE, *};
 use crate::{
     Fee, KlaytnTx, Origin, PoolError,
     chain::ChainOptions,
@@ -36,12 +38,17 @@ impl Importer for Taking {
 
 /// A consensus node at block 0 that listens nowhere.
 pub(super) fn network() -> Network {
+    node(Role::Consensus)
+}
+
+/// A node at block 0 that listens nowhere.
+fn node(role: Role) -> Network {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
     let key = SecretKey::from_slice(&[9; 32]).unwrap();
     let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
     Network::start(Parts {
-        config: NetworkConfig::new(key, Role::Consensus),
+        config: NetworkConfig::new(key, role),
         engine: "istanbul".to_owned(),
         chain,
         pool,
@@ -55,6 +62,14 @@ pub(super) fn network() -> Network {
 pub(super) fn session(network: &Network, secret: &[u8; 32]) -> Arc<Session> {
     let id = peer_id(&SecretKey::from_slice(secret).unwrap()).unwrap();
     network.0.peers.open(id, swarm::address_of(&id).unwrap()).0
+}
+
+/// A peer with this key that has greeted and speaks of a block.
+fn greeted(network: &Network, secret: &[u8; 32], role: Role, number: u64) -> Arc<Session> {
+    let session = session(network, secret);
+    *session.status.lock() = Some(Status { role, number, ..network.status() });
+    session.saw_head(number);
+    session
 }
 
 /// A cancellation in the name of `from`, signed by the key of another account.
@@ -83,4 +98,37 @@ async fn a_peer_is_not_blamed_for_a_key_that_its_state_may_know() {
     network.take_transactions(&session, vec![Bytes::from_static(b"none")]).await;
     assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 1);
     network.stop();
+}
+
+#[tokio::test]
+async fn the_only_peer_is_believed_although_it_failed() {
+    for role in [Role::Endpoint, Role::Consensus] {
+        let network = node(role);
+        let peer = greeted(&network, &[5; 32], Role::Proxy, 1_000);
+        let peers = &network.0.peers;
+        assert_eq!((network.best_known(), network.goal(0, Duration::ZERO)), (1_000, 1_000));
+        peers.broke_its_word(peer.id);
+        assert_eq!(network.best_known(), 1_000, "once is no proof");
+        assert_eq!(network.goal(0, Duration::ZERO), 0, "not at once again");
+        assert_eq!(network.goal(0, SECOND_CHANCE), 1_000);
+        network.disconnected(&peer.id);
+        greeted(&network, &[5; 32], Role::Proxy, 1_000);
+        assert_eq!(network.goal(0, Duration::ZERO), 0, "it cannot clear itself by coming back");
+        peers.kept_its_word(&peer.id);
+        assert_eq!(network.goal(0, Duration::ZERO), 1_000);
+        network.stop();
+    }
+}
+
+#[tokio::test]
+async fn a_boaster_is_not_listened_to_for_ever() {
+    for (role, alone) in [(Role::Endpoint, u64::MAX), (Role::Consensus, 0)] {
+        let network = node(role);
+        let boaster = greeted(&network, &[5; 32], Role::Endpoint, u64::MAX);
+        network.0.peers.disprove(boaster.id);
+        assert_eq!(network.best_known(), alone, "{role:?}");
+        greeted(&network, &[6; 32], Role::Consensus, 7);
+        assert_eq!((network.best_known(), network.goal(7, SECOND_CHANCE)), (7, 7));
+        network.stop();
+    }
 }
