@@ -462,7 +462,8 @@ impl Network {
 
     /// Nothing can be said to a validator any more.
     fn silenced(&self, session: &Session) {
-        if session.speaks.swap(false, Ordering::Relaxed) {
+        session.speaks.store(false, Ordering::Relaxed);
+        if session.is_met.swap(false, Ordering::Relaxed) {
             // Fails only when nobody listens.
             let _nobody = self.0.contacts.send(Contact { address: session.address, is_up: false });
         }

@@ -7,6 +7,8 @@ use klay_core::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::frames::CHUNK;
+
 /// Proposals that wait at the same time: only the newest ones matter.
 const PROPOSALS: usize = 2;
 
@@ -22,13 +24,14 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 struct Queues {
     votes: VecDeque<Bytes>,
+    votes_bytes: usize,
     proposals: VecDeque<Bytes>,
     rest: VecDeque<Bytes>,
     rest_bytes: usize,
 }
 
 impl Outbox {
-    /// At most `limit` votes and `limit` other frames of together `bytes_limit` bytes.
+    /// At most `limit` votes and `limit` other frames, each of together `bytes_limit` bytes.
     pub(super) fn new(limit: usize, bytes_limit: usize) -> Self {
         Self { queues: Mutex::default(), filled: Notify::new(), limit, bytes_limit }
     }
@@ -38,8 +41,16 @@ impl Outbox {
         let mut queues = self.queues.lock();
         let mut dropped = 0;
         match class {
-            Class::Vote if queues.votes.len() >= self.limit => return 1,
-            Class::Vote => queues.votes.push_back(frame),
+            Class::Vote => {
+                // What is short has room however many blocks are sent along with votes.
+                let is_short = frame.len() <= CHUNK;
+                let is_too_much = !is_short && queues.votes_bytes + frame.len() > self.bytes_limit;
+                if queues.votes.len() >= self.limit || is_too_much {
+                    return 1;
+                }
+                queues.votes_bytes += frame.len();
+                queues.votes.push_back(frame);
+            }
             Class::Proposal => {
                 while queues.proposals.len() >= PROPOSALS {
                     queues.proposals.pop_front();
@@ -75,12 +86,8 @@ impl Outbox {
         let mut queues = self.queues.lock();
         let (mut frames, mut size) = (Vec::new(), 0);
         while size < bytes {
-            let Queues { votes, proposals, rest, rest_bytes } = &mut *queues;
-            let next = votes.pop_front().or_else(|| proposals.pop_front()).or_else(|| {
-                let frame = rest.pop_front()?;
-                *rest_bytes -= frame.len();
-                Some(frame)
-            });
+            let Queues { votes, votes_bytes, proposals, rest, rest_bytes } = &mut *queues;
+            let next = pop(votes, votes_bytes).or_else(|| proposals.pop_front()).or_else(|| pop(rest, rest_bytes));
             let Some(frame) = next else { break };
             size += frame.len();
             frames.push(frame);
@@ -89,9 +96,16 @@ impl Outbox {
     }
 }
 
+/// The first frame of a queue, and its bytes off the count.
+fn pop(queue: &mut VecDeque<Bytes>, bytes: &mut usize) -> Option<Bytes> {
+    let frame = queue.pop_front()?;
+    *bytes -= frame.len();
+    Some(frame)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Class, Outbox};
+    use super::{Bytes, CHUNK, Class, Outbox};
 
     #[test]
     fn votes_go_first_and_of_proposals_only_the_newest() {
@@ -107,5 +121,17 @@ mod tests {
         let order: Vec<u8> = outbox.try_take(usize::MAX).iter().map(|f| f[0]).collect();
         assert_eq!(order, [7, 5, 6, 1, 2]);
         assert_eq!(outbox.push(Class::Sync, frame(8)), 0, "room is given back");
+    }
+
+    #[test]
+    fn blocks_among_the_votes_are_bounded_and_leave_room_for_votes() {
+        let outbox = Outbox::new(100, 3 * CHUNK);
+        let block = || Bytes::from(vec![0; CHUNK + 1]);
+        let dropped: Vec<_> = (0..4).map(|_| outbox.push(Class::Vote, block())).collect();
+        assert_eq!(dropped, [0, 0, 1, 1]);
+        assert_eq!(outbox.push(Class::Vote, Bytes::from(vec![0; CHUNK])), 0);
+        assert_eq!(outbox.push(Class::Vote, Bytes::from(vec![0; 100])), 0);
+        assert_eq!(outbox.try_take(usize::MAX).len(), 4);
+        assert_eq!(outbox.push(Class::Vote, block()), 0, "room is given back");
     }
 }

@@ -20,17 +20,20 @@ use super::{
     inbound::Inbound,
     outbox::Outbox,
     recent::Recent,
-    score::{Misdeed, Score},
+    score::{Allowance, Misdeed, Score},
     transport,
-    wire::Status,
+    wire::{MAX_SPOKEN, Status},
 };
 
 /// Hashes of transactions that a peer is known to have.
 const KNOWN: usize = 32_768;
 /// Blocks of one peer that are put together at the same time; more are dropped.
 const ASSEMBLING: usize = 3;
-/// Consensus messages that wait for one peer.
-const SPOKEN: usize = 256;
+/// Consensus messages that wait for one peer, and the bytes of long ones.
+const SPOKEN: (usize, usize) = (256, 2 * MAX_SPOKEN);
+/// How often the engine hears that one peer is there, a second, and at once: each time it says again all that it has
+/// said.
+const MEETINGS: (f64, f64) = (1.0, 1.0);
 /// Frames of gossip that wait for one peer, and their bytes.
 const GOSSIP: (usize, usize) = (1_024, 8 << 20);
 
@@ -48,6 +51,9 @@ pub(super) struct Session {
     pub(super) spoken: Outbox,
     /// Whether consensus messages can be sent.
     pub(super) speaks: AtomicBool,
+    /// Whether the engine has heard that it is there.
+    pub(super) is_met: AtomicBool,
+    meetings: Mutex<Allowance>,
     /// Transactions that it has.
     pub(super) known: Mutex<Recent>,
     /// Blocks of it that are put together at the same time.
@@ -67,8 +73,10 @@ impl Session {
             status: Mutex::default(),
             head: AtomicU64::new(0),
             gossip: Outbox::new(GOSSIP.0, GOSSIP.1),
-            spoken: Outbox::new(SPOKEN, 0),
+            spoken: Outbox::new(SPOKEN.0, SPOKEN.1),
             speaks: AtomicBool::new(false),
+            is_met: AtomicBool::new(false),
+            meetings: Mutex::new(Allowance::new(MEETINGS.0, MEETINGS.1)),
             known: Mutex::new(Recent::new(KNOWN)),
             assembling: Arc::new(Semaphore::new(ASSEMBLING)),
             news: Inbound::new(gossip::RATE, (0.0, 0.0)),
@@ -86,6 +94,11 @@ impl Session {
     /// Seconds since it began.
     pub(super) fn now(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
+    }
+
+    /// Whether the engine may hear of it again.
+    pub(super) fn may_meet(&self) -> bool {
+        self.meetings.lock().take(self.now())
     }
 
     /// Notes how far it is.

@@ -132,3 +132,25 @@ async fn a_boaster_is_not_listened_to_for_ever() {
         network.stop();
     }
 }
+
+#[tokio::test]
+async fn the_engine_hears_of_validators_alone_and_not_too_often() {
+    let network = network();
+    let mut contacts = network.contacts();
+    let stranger = greeted(&network, &[5; 32], Role::Consensus, 0);
+    network.introduce(&stranger);
+    network.silenced(&stranger);
+    assert!(contacts.try_recv().is_err());
+
+    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 0);
+    for _ in 0..10 {
+        network.introduce(&validator);
+        network.silenced(&validator);
+    }
+    let heard: Vec<_> = std::iter::from_fn(|| contacts.try_recv().ok()).map(|contact| contact.is_up).collect();
+    assert_eq!(heard, [true, false]);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    network.introduce(&validator);
+    assert!(contacts.try_recv().is_ok_and(|contact| contact.is_up));
+    network.stop();
+}

@@ -18,7 +18,7 @@ use klay_consensus::{
 };
 use klay_core::{Address, B256, Bytes};
 use libp2p::Stream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -30,6 +30,8 @@ use super::{
 };
 use crate::driver::Proposal;
 
+/// How often it is looked whether a consensus node has become a validator.
+const MEETING: Duration = Duration::from_millis(250);
 /// Messages of one validator a second, and at once.
 pub(super) const RATE: (f64, f64) = (400.0, 2_000.0);
 /// Bytes of them.
@@ -128,12 +130,10 @@ impl Network {
             loop {
                 if let Ok(mut stream) = self.0.streams.clone().open_stream(session.id, SPEECH).await {
                     session.speaks.store(true, Ordering::Relaxed);
-                    // Fails only when nobody listens.
-                    let _nobody = self.0.contacts.send(Contact { address: session.address, is_up: true });
                     loop {
                         // What could not be said is said again on the next stream.
                         if frames.is_empty() {
-                            frames = session.spoken.take(CHUNK).await;
+                            frames = self.words_for(&session).await;
                         }
                         if let Err(error) = frames::write_all(&mut stream, &frames).await {
                             tracing::debug!(peer = %session.id, %error, "cannot speak");
@@ -154,6 +154,29 @@ impl Network {
             () = write => {}
         }
         self.silenced(&session);
+    }
+
+    /// What is to be said to a consensus node next. Meanwhile the engine hears of it as soon as it is a validator.
+    async fn words_for(&self, session: &Session) -> Vec<Bytes> {
+        loop {
+            self.introduce(session);
+            if let Ok(frames) = timeout(MEETING, session.spoken.take(CHUNK)).await {
+                return frames;
+            }
+        }
+    }
+
+    /// Tells the engine that a validator is there, unless it knows. Of others it does not hear: anybody may call himself
+    /// a consensus node, and the engine says again what it has said to whoever comes.
+    pub(super) fn introduce(&self, session: &Session) {
+        let is_due = !session.is_met.load(Ordering::Relaxed)
+            && self.0.importer.is_validator(session.address)
+            && session.may_meet();
+        if is_due {
+            session.is_met.store(true, Ordering::Relaxed);
+            // Fails only when nobody listens.
+            let _nobody = self.0.contacts.send(Contact { address: session.address, is_up: true });
+        }
     }
 
     pub(super) async fn read_speech(self, session: Arc<Session>, mut stream: Stream, ends: CancellationToken) {
