@@ -162,6 +162,10 @@ fn anybody_can_check_evidence_of_istanbul() {
     let other_chain = prepares([parent, B256::repeat_byte(2)]);
     assert_eq!(check(&other_chain), Err(Unproven::NoContradiction), "a key may serve two chains");
 
+    let commits = [3, 4].map(|digest| message(Body::Commit(subject(digest, parent)), b""));
+    let answer = against(DoubleVote, commits.into());
+    assert_eq!(check(&answer), Err(Unproven::NoContradiction), "an honest answer to an old proposal");
+
     proves_just_that(&against(DoubleProposal, vec![propose(3, parent), propose(4, parent)]), check);
     let other_chain = against(DoubleProposal, vec![propose(3, parent), propose(4, B256::ZERO)]);
     assert_eq!(check(&other_chain), Err(Unproven::NoContradiction));
