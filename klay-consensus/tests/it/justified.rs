@@ -40,7 +40,10 @@ fn sign(key: u64, digest: B256) -> Bytes {
 }
 
 fn vote(key: u64, kind: Kind, round: u64, digest: B256, prepared: Option<Claim>) -> SignedVote {
-    let view = View::new(Slot::new(1), Round::new(round));
+    vote_at(key, kind, View::new(Slot::new(1), Round::new(round)), digest, prepared)
+}
+
+fn vote_at(key: u64, kind: Kind, view: View, digest: B256, prepared: Option<Claim>) -> SignedVote {
     let seal = if kind == Kind::Commit { sign(key, seal_digest(digest, view.round)) } else { Bytes::new() };
     let vote = Vote { kind, view, digest, prepared };
     let mut signed = SignedVote { vote, from: Key::new(key).address(), signature: Bytes::new(), seal };
@@ -297,6 +300,68 @@ fn votes_that_came_before_the_proposal_of_their_round_count() {
     bench.receive(proposal(&value, asks([None; 3]), vec![]));
     assert_eq!(bench.engine.status().state, "decided");
     assert_eq!(bench.engine.status().proposal, Some(value.id()));
+}
+
+/// Nothing reads what a vote carries, so it would only be kept.
+#[test]
+fn a_vote_carries_nothing() {
+    let value = block(9);
+    let mut bench = Bench::new();
+    for kind in [Kind::Prepare, Kind::Commit] {
+        // Of this round, of a later one and of the next height.
+        for (slot, round) in [(1, 0), (1, 1), (2, 0)] {
+            let view = View::new(Slot::new(slot), Round::new(round));
+            let plain = JustifiedMessage::plain(vote_at(4, kind, view, value.id(), None));
+            let with_value = JustifiedMessage { value: Some(value.clone()), ..plain.clone() };
+            let with_requests = JustifiedMessage { round_changes: asks([None; 3]), ..plain.clone() };
+            let with_prepares = JustifiedMessage { prepares: prepares(&value, &[1, 2, 4]), ..plain.clone() };
+            let mut with_seal = plain;
+            with_seal.signed.seal = vec![7; 66].into();
+            with_seal.signed.signature = sign(4, with_seal.signed.signing_digest(domain()));
+            for padded in [with_value, with_requests, with_prepares, with_seal] {
+                assert_eq!(bench.receive(padded), Some("JE-2"));
+            }
+        }
+    }
+    let status = bench.engine.status();
+    assert_eq!((status.backlog, status.vote1, status.vote2), (0, 0, 0));
+}
+
+#[test]
+fn few_messages_that_carry_values_are_kept_for_later() {
+    let mut bench = Bench::new();
+    let request = |slot, round| {
+        let value = block(1);
+        let view = View::new(Slot::new(slot), Round::new(round));
+        let claim = Some((Round::ZERO, value.id()));
+        let signed = vote_at(4, Kind::RoundChange, view, B256::ZERO, claim);
+        JustifiedMessage {
+            value: Some(value.clone()),
+            prepares: prepares(&value, &[1, 2, 4]),
+            ..JustifiedMessage::plain(signed)
+        }
+    };
+    for round in 1..=20 {
+        bench.receive(request(3, round));
+        assert!(bench.engine.status().backlog <= 2);
+    }
+    // What is nearer takes the place of what is not, the other way round nothing does.
+    for round in 1..=20 {
+        bench.receive(request(2, round));
+        bench.receive(request(3, 21 + round));
+        assert_eq!(bench.engine.status().backlog, 2);
+    }
+    // Votes have places of their own, and so has everybody else.
+    let next = View::first(Slot::new(2));
+    bench.receive(JustifiedMessage::plain(vote_at(4, Kind::Prepare, next, block(1).id(), None)));
+    bench.receive(JustifiedMessage {
+        value: Some(block(1)),
+        ..JustifiedMessage::plain(vote_at(1, Kind::Proposal, next, block(1).id(), None))
+    });
+    assert_eq!(bench.engine.status().backlog, 4);
+    let floor = Floor { height: Height::new(1), id: block(1).id(), next_at: Time::ZERO };
+    bench.step(Input::Head { floor });
+    assert_eq!(bench.engine.status().backlog, 0, "only what is of the next height was left");
 }
 
 fn any_vote() -> impl Strategy<Value = SignedVote> {

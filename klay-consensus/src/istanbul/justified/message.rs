@@ -190,6 +190,24 @@ impl<V> JustifiedMessage<V> {
     pub const fn plain(signed: SignedVote) -> Self {
         Self { signed, value: None, round_changes: Vec::new(), prepares: Vec::new() }
     }
+
+    /// Whether it carries nothing beside the vote.
+    pub const fn is_plain(&self) -> bool {
+        self.value.is_none() && self.round_changes.is_empty() && self.prepares.is_empty()
+    }
+
+    /// Whether it carries nothing that messages of its kind do not have. Nothing would ever read it, and whatever passes
+    /// the vote on could put it there, as no signature covers it.
+    pub fn is_in_shape(&self) -> bool {
+        let seal = self.signed.seal.len();
+        match self.signed.vote.kind {
+            Kind::Proposal => seal == 0,
+            Kind::Prepare => seal == 0 && self.is_plain(),
+            // A seal that is none proves an offence, but it does not have to be long for that.
+            Kind::Commit => seal <= size_of::<Seal>() && self.is_plain(),
+            Kind::RoundChange => seal == 0 && self.round_changes.is_empty(),
+        }
+    }
 }
 
 impl<V: WireValue> JustifiedMessage<V> {

@@ -39,7 +39,7 @@ use std::{
     sync::Arc,
 };
 
-use core::time::Duration;
+use core::{cmp::Reverse, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes};
 
@@ -67,6 +67,8 @@ const PROPOSE_TIMER: TimerId = TimerId::new(4);
 const ROUNDS_AHEAD: u64 = 128;
 /// Messages kept per sender for later.
 const LATER: usize = 64;
+/// Among them, those that carry more than a vote: each may be as long as messages can be.
+const LOADED: usize = 2;
 
 /// The settings of [`Justified`].
 #[derive(Debug, Clone)]
@@ -430,19 +432,23 @@ impl<V: WireValue> Justified<V> {
     }
 
     fn receive(&mut self, cx: &mut Cx<'_, V>, from: Address, message: JustifiedMessage<V>, checked: bool) {
-        let result = self.admit(&message.signed, checked).and_then(|()| self.handle(cx, message));
+        let result = self.admit(&message, checked).and_then(|()| self.handle(cx, message));
         if let Err(why) = result {
             cx.push(Effect::Rejected { from, why });
         }
     }
 
-    fn admit(&self, signed: &SignedVote, checked: bool) -> Result<(), Rejected> {
+    fn admit(&self, message: &JustifiedMessage<V>, checked: bool) -> Result<(), Rejected> {
+        let signed = &message.signed;
         if signed.from == self.config.me {
             return Err(Rejected::stale("EN-4", "own message"));
         }
         let Some(committee) = &self.committee else { return Err(Rejected::retry("JE-1", "no committee")) };
         if !committee.is_sender(signed.from) {
             return Err(Rejected::by_sender("JE-2", "sender is no validator"));
+        }
+        if !message.is_in_shape() {
+            return Err(Rejected::by_sender("JE-2", "carries what messages of its kind do not have"));
         }
         if !checked && !signed.is_signed(self.config.domain, &*self.config.authors) {
             return Err(Rejected::by_sender("JE-2", "not signed by the sender"));
@@ -476,9 +482,26 @@ impl<V: WireValue> Justified<V> {
             return Err(Rejected::stale("JE-1", "too far ahead"));
         }
         if kept.iter().all(|m| m.signed != message.signed) {
+            if !message.is_plain() && !Self::make_room(kept, view) {
+                return Err(Rejected::stale("JE-1", "too much ahead"));
+            }
             kept.push(message);
         }
         Err(Rejected::stored("JE-1", "future message"))
+    }
+
+    /// Whether one more message of this view may be kept that carries more than a vote, once what is worth less has gone.
+    /// The nearest height comes first; within it, later requests and proposals make earlier ones pointless.
+    fn make_room(kept: &mut Vec<JustifiedMessage<V>>, view: View) -> bool {
+        let worth = |view: View| (Reverse(view.slot), view.round);
+        let loaded = || kept.iter().enumerate().filter(|(_, message)| !message.is_plain());
+        if loaded().count() < LOADED {
+            return true;
+        }
+        let least = loaded().map(|(place, message)| (worth(message.signed.vote.view), place)).min();
+        let Some((_, place)) = least.filter(|(least, _)| *least < worth(view)) else { return false };
+        kept.remove(place);
+        true
     }
 
     /// Looks again at what came too early.
