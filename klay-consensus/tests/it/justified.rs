@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::common::{Chain, Key, TestBlock, signer};
+use crate::common::{Chain, Key, Signer, TestBlock, identity, signer};
 use alloy_primitives::{Address, B256, Bytes};
 use klay_consensus::{
+    gate::{Gate, GateOptions, records},
     istanbul::{
         CommittedSeals, HeaderValue,
         justified::{
@@ -13,11 +14,15 @@ use klay_consensus::{
         seal,
     },
     types::{
-        Committee, Committees, Domain, Effect, Effects, Engine, Floor, Height, Input, Limits, NotYet, Round, Slot,
-        Time, Value, Verdict, View,
+        Committee, Committees, Domain, Effect, Effects, Engine, Floor, Height, Input, Limits, NotYet, Round,
+        SignRefused, Slot, Statement, Time, TimerId, Value, Verdict, View,
     },
+    wal::MemoryDisk,
 };
 use proptest::prelude::*;
+
+/// The timer after which a round is left.
+const ROUND_TIMER: TimerId = TimerId::new(1);
 
 #[derive(Debug)]
 struct Four;
@@ -81,6 +86,12 @@ struct Bench {
     engine: Justified<TestBlock>,
     /// Blocks that were asked for.
     built: u32,
+    /// What the application says of values.
+    verdict: Verdict,
+    sent: Vec<JustifiedMessage<TestBlock>>,
+    log: Vec<JustifiedRecord>,
+    /// What the key has said; without it everything is signed.
+    gate: Option<Gate<Signer, MemoryDisk>>,
     fx: Effects<Chain, JustifiedMessage<TestBlock>, JustifiedRecord>,
 }
 
@@ -95,28 +106,67 @@ impl Bench {
     }
 
     fn with(me: u64, committees: Arc<dyn Committees<Chain>>) -> Self {
+        Self::open(me, committees, vec![], None)
+    }
+
+    fn open(
+        me: u64,
+        committees: Arc<dyn Committees<Chain>>,
+        log: Vec<JustifiedRecord>,
+        gate: Option<Gate<Signer, MemoryDisk>>,
+    ) -> Self {
         let config = JustifiedConfig::new(Key::new(me).address(), committees, domain());
         let floor = Floor { height: Height::ZERO, id: B256::ZERO, next_at: Time::ZERO };
-        let engine = Justified::open(config, floor, vec![]).unwrap();
-        let mut bench = Self { me, built: 0, engine, fx: Effects::new(Default::default()) };
+        let engine = Justified::open(config, floor, log.clone()).unwrap();
+        let fx = Effects::new(gate.as_ref().map(Gate::next_lsn).unwrap_or_default());
+        let mut bench = Self { me, engine, built: 0, verdict: Verdict::Valid, sent: vec![], log, gate, fx };
         bench.step(Input::Start);
         bench
+    }
+
+    /// Comes back with nothing but its log.
+    fn restart(self) -> Self {
+        Self::open(self.me, Arc::new(Four), self.log, None)
+    }
+
+    /// Comes back with a key that remembers as well.
+    fn guarded(me: u64, disk: &MemoryDisk) -> Self {
+        let options = GateOptions::default();
+        let (gate, entries) = Gate::open(signer(me), disk.clone(), None, identity("justified", me), options).unwrap();
+        Self::open(me, Arc::new(Four), records(entries).unwrap(), Some(gate))
+    }
+
+    fn sign(&mut self, statement: &Statement, digest: [u8; 32]) -> Result<seal::Seal, SignRefused> {
+        let Some(gate) = &mut self.gate else { return Ok(sign(self.me, digest.into())[..].try_into().unwrap()) };
+        let admitted = gate.authorize(statement)?;
+        Ok(gate.sign::<Chain>(admitted, Domain::Message, digest)?)
     }
 
     /// The rule that refused the message, if one did.
     fn step(&mut self, input: Input<Chain, JustifiedMessage<TestBlock>>) -> Option<&'static str> {
         let mut inputs = vec![input];
         let mut refused = None;
+        let mut steps = 0;
         while let Some(input) = inputs.pop() {
+            steps += 1;
+            assert!(steps < 1_000, "it goes round and round");
             self.engine.step(Time::ZERO, input, &mut self.fx);
             for effect in self.fx.drain().collect::<Vec<_>>() {
                 match effect {
-                    Effect::Sign { ticket, digest, .. } => {
-                        let sig = sign(self.me, digest.into())[..].try_into().unwrap();
-                        inputs.push(Input::Signed { ticket, result: Ok(sig) });
+                    Effect::Sign { ticket, statement, digest, .. } => {
+                        let result = self.sign(&statement, digest);
+                        inputs.push(Input::Signed { ticket, result });
                     }
+                    Effect::Persist { record, .. } => {
+                        if let Some(gate) = &mut self.gate {
+                            let lsn = gate.next_lsn();
+                            gate.persist(lsn, &record).unwrap();
+                        }
+                        self.log.push(record);
+                    }
+                    Effect::Broadcast { msg, .. } => self.sent.push(msg),
                     Effect::Check { slot, value } => {
-                        inputs.push(Input::Verdict { slot, id: value.id(), verdict: Verdict::Valid });
+                        inputs.push(Input::Verdict { slot, id: value.id(), verdict: self.verdict });
                     }
                     Effect::Build { .. } => self.built += 1,
                     Effect::Rejected { why, .. } => refused = Some(why.rule),
@@ -129,6 +179,16 @@ impl Bench {
 
     fn receive(&mut self, msg: JustifiedMessage<TestBlock>) -> Option<&'static str> {
         self.step(Input::Message { from: msg.signed.from, msg, checked: false })
+    }
+
+    /// Receives what somebody else has signed.
+    fn receive_through(&mut self, key: u64, msg: JustifiedMessage<TestBlock>) -> Option<&'static str> {
+        self.step(Input::Message { from: Key::new(key).address(), msg, checked: false })
+    }
+
+    /// The request that it has sent.
+    fn request(&self) -> Option<&JustifiedMessage<TestBlock>> {
+        self.sent.iter().find(|message| message.signed.vote.kind == Kind::RoundChange)
     }
 }
 
@@ -362,6 +422,42 @@ fn few_messages_that_carry_values_are_kept_for_later() {
     let floor = Floor { height: Height::new(1), id: block(1).id(), next_at: Time::ZERO };
     bench.step(Input::Head { floor });
     assert_eq!(bench.engine.status().backlog, 0, "only what is of the next height was left");
+}
+
+/// What a proposal rests on is not signed: whoever is faster than its proposer could put something else beside it.
+#[test]
+fn a_proposal_that_somebody_else_hands_over_is_no_word_of_its_proposer() {
+    let mut bench = Bench::new();
+    let genuine = proposal(&block(7), asks([None; 3]), vec![]);
+    // With other transactions beside the header, as the application would find.
+    bench.verdict = Verdict::Invalid("other transactions");
+    assert_eq!(bench.receive_through(4, genuine.clone()), Some("JE-2"));
+    let bare = JustifiedMessage { round_changes: vec![], ..genuine.clone() };
+    assert_eq!(bench.receive_through(4, bare), Some("JE-2"));
+    // Nor is one for later.
+    let next = vote_at(1, Kind::Proposal, View::first(Slot::new(2)), block(7).id(), None);
+    let next = JustifiedMessage { value: Some(block(7)), ..JustifiedMessage::plain(next) };
+    assert_eq!(bench.receive_through(4, next), Some("JE-2"));
+    assert_eq!((bench.engine.status().round, bench.engine.status().backlog), (Round::ZERO, 0));
+    bench.verdict = Verdict::Valid;
+    assert_eq!(bench.receive(genuine), None);
+    assert_eq!((bench.engine.status().round, bench.engine.status().state), (Round::new(1), "proposed"));
+}
+
+#[test]
+fn requests_come_from_their_signers_and_votes_from_anybody() {
+    let old = block(1);
+    let mut bench = Bench::new();
+    let signed = vote(4, Kind::RoundChange, 1, B256::ZERO, Some((Round::ZERO, old.id())));
+    let proof = prepares(&old, &[1, 2, 4]);
+    let request = JustifiedMessage { value: Some(old.clone()), prepares: proof, ..JustifiedMessage::plain(signed) };
+    assert_eq!(bench.receive_through(1, request.clone()), Some("JE-2"));
+    assert_eq!(bench.engine.status().skips, 0);
+    assert_eq!(bench.receive(request), None);
+    assert_eq!(bench.engine.status().skips, 1);
+    let prepare = JustifiedMessage::plain(vote(4, Kind::Prepare, 0, old.id(), None));
+    assert_eq!(bench.receive_through(1, prepare), None);
+    assert_eq!(bench.engine.status().vote1, 1);
 }
 
 fn any_vote() -> impl Strategy<Value = SignedVote> {

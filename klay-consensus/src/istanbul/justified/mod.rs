@@ -432,13 +432,13 @@ impl<V: WireValue> Justified<V> {
     }
 
     fn receive(&mut self, cx: &mut Cx<'_, V>, from: Address, message: JustifiedMessage<V>, checked: bool) {
-        let result = self.admit(&message, checked).and_then(|()| self.handle(cx, message));
+        let result = self.admit(from, &message, checked).and_then(|()| self.handle(cx, message));
         if let Err(why) = result {
             cx.push(Effect::Rejected { from, why });
         }
     }
 
-    fn admit(&self, message: &JustifiedMessage<V>, checked: bool) -> Result<(), Rejected> {
+    fn admit(&self, from: Address, message: &JustifiedMessage<V>, checked: bool) -> Result<(), Rejected> {
         let signed = &message.signed;
         if signed.from == self.config.me {
             return Err(Rejected::stale("EN-4", "own message"));
@@ -468,6 +468,9 @@ impl<V: WireValue> Justified<V> {
             Kind::Proposal => self.handle_proposal(cx, message),
             Kind::Prepare | Kind::Commit if view.round > self.view.round => self.keep_for_later(message),
             Kind::Prepare => self.handle_prepare(cx, message.signed),
+        if from != signed.from && message.comes_from_its_signer() {
+            return Err(Rejected::by_sender("JE-2", "passed on by somebody else"));
+        }
             Kind::Commit => self.handle_commit(cx, message.signed),
             Kind::RoundChange => self.handle_round_change(cx, message),
         }
