@@ -460,6 +460,63 @@ fn requests_come_from_their_signers_and_votes_from_anybody() {
     assert_eq!(bench.engine.status().vote1, 1);
 }
 
+/// The request of a key for a round, and what it claims to be prepared on.
+fn asks_for(key: u64, round: u64, claim: Option<Claim>) -> SignedVote {
+    vote(key, Kind::RoundChange, round, B256::ZERO, claim)
+}
+
+#[test]
+fn a_proposer_who_has_seen_many_values_puts_a_claimed_one_forward() {
+    let mut bench = Bench::new();
+    // In each round another value, all but the rounds in which key 3 proposes.
+    for round in (0..22).filter(|round| round % 4 != 2) {
+        let value = block(round as u8);
+        let signed = vote(round % 4 + 1, Kind::Proposal, round, value.id(), None);
+        let round_changes = [1, 2, 4].map(|key| asks_for(key, round, None)).to_vec();
+        let message = JustifiedMessage { value: Some(value), round_changes, ..JustifiedMessage::plain(signed) };
+        assert_eq!(bench.receive(message), None, "round {round}");
+        assert_eq!(bench.engine.status().state, "proposed");
+    }
+    let unseen = block(99);
+    let claim = (Round::new(21), unseen.id());
+    let proof = [1, 2, 4].map(|key| vote(key, Kind::Prepare, 21, unseen.id(), None)).to_vec();
+    for key in [1, 2, 4] {
+        let signed = asks_for(key, 22, Some(claim));
+        let request = JustifiedMessage::plain(signed);
+        bench.receive(JustifiedMessage { value: Some(unseen.clone()), prepares: proof.clone(), ..request });
+    }
+    let proposed = bench.sent.iter().rev().find(|message| message.signed.vote.kind == Kind::Proposal);
+    assert_eq!(proposed.map(|message| message.signed.vote.digest), Some(unseen.id()));
+}
+
+#[test]
+fn the_value_that_is_prepared_makes_no_room() {
+    let mut bench = Bench::new();
+    let mut offer = |round: u64, value: &TestBlock| {
+        let signed = vote(round % 4 + 1, Kind::Proposal, round, value.id(), None);
+        let round_changes = [1, 2, 4].map(|key| asks_for(key, round, None)).to_vec();
+        bench.receive(JustifiedMessage {
+            value: Some(value.clone()),
+            round_changes,
+            ..JustifiedMessage::plain(signed)
+        });
+        if round == 0 {
+            for key in [1, 2, 4] {
+                bench.receive(JustifiedMessage::plain(vote(key, Kind::Prepare, 0, value.id(), None)));
+            }
+        }
+    };
+    for round in (0..40).filter(|round| round % 4 != 2) {
+        offer(round, &block(round as u8));
+    }
+    assert_eq!(bench.engine.status().lock, Some((Round::ZERO, block(0).id())));
+    for key in [1, 2, 4] {
+        bench.receive(JustifiedMessage::plain(vote(key, Kind::Commit, 0, block(0).id(), None)));
+    }
+    assert_eq!(bench.engine.status().state, "decided");
+    assert_eq!(bench.engine.status().proposal, Some(block(0).id()));
+}
+
 fn any_vote() -> impl Strategy<Value = SignedVote> {
     let kind = prop_oneof![Just(Kind::Proposal), Just(Kind::Prepare), Just(Kind::Commit), Just(Kind::RoundChange)];
     let bytes = proptest::collection::vec(any::<u8>(), 0..70);

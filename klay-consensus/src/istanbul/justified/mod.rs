@@ -43,7 +43,7 @@ use core::{cmp::Reverse, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes};
 
-use self::proof::Checker;
+use self::{proof::Checker, values::Accepted};
 use super::{
     Klaytn, WireValue,
     seal::{self, Authors, Recover, Seal},
@@ -169,8 +169,8 @@ pub struct Justified<V: WireValue> {
     /// The highest request of each sender.
     round_changes: BTreeMap<Address, JustifiedMessage<V>>,
     prepared: Option<Prepared<V>>,
-    /// Values of the height that the application has accepted, by name. A name covers a header and no transactions.
-    values: BTreeMap<B256, V>,
+    /// Values of the height that the application has accepted. A name covers a header and no transactions.
+    values: Accepted<V>,
     /// What the application looks at, one value of a name at a time, as a verdict says no more than the name.
     examined: BTreeMap<B256, V>,
     /// Whose value is looked at before we propose it.
@@ -285,7 +285,7 @@ impl<V: WireValue> Justified<V> {
             commits: BTreeMap::new(),
             round_changes: BTreeMap::new(),
             prepared: None,
-            values: BTreeMap::new(),
+            values: Accepted::new(),
             examined: BTreeMap::new(),
             vetting: None,
             spoilt: BTreeSet::new(),
