@@ -517,6 +517,67 @@ fn the_value_that_is_prepared_makes_no_room() {
     assert_eq!(bench.engine.status().proposal, Some(block(0).id()));
 }
 
+/// Otherwise a node that falls again and again would ask for rounds that are too far ahead for everybody else.
+#[test]
+fn a_node_that_restarts_again_and_again_stays_in_its_round() {
+    for is_prepared in [false, true] {
+        let mut bench = Bench::new();
+        let value = block(1);
+        if is_prepared {
+            let first = vote(1, Kind::Proposal, 0, value.id(), None);
+            bench.receive(JustifiedMessage { value: Some(value.clone()), ..JustifiedMessage::plain(first) });
+            for key in [1, 2, 4] {
+                bench.receive(JustifiedMessage::plain(vote(key, Kind::Prepare, 0, value.id(), None)));
+            }
+            assert_eq!(bench.engine.status().state, "prepared");
+        }
+        bench.step(Input::Timer(ROUND_TIMER));
+        let request = bench.request().unwrap().clone();
+        assert_eq!(request.signed.vote.prepared.is_some(), is_prepared);
+        for _ in 0..200 {
+            bench = bench.restart();
+            assert_eq!(bench.engine.status().round, Round::new(1));
+            assert_eq!(bench.request(), Some(&request), "in the same words");
+        }
+    }
+}
+
+#[test]
+fn whoever_has_committed_in_a_round_asks_for_the_next_one_after_a_restart() {
+    let mut bench = Bench::new();
+    let value = block(7);
+    bench.receive(proposal(&value, asks([None; 3]), vec![]));
+    for key in [1, 2, 4] {
+        bench.receive(JustifiedMessage::plain(vote(key, Kind::Prepare, 1, value.id(), None)));
+    }
+    assert_eq!(bench.engine.status().state, "prepared");
+    for _ in 0..200 {
+        bench = bench.restart();
+        assert_eq!(bench.engine.status().round, Round::new(2));
+        let claim = bench.request().unwrap().signed.vote.prepared;
+        assert_eq!(claim, Some((Round::new(1), value.id())));
+    }
+}
+
+/// Prepares are not in the engine's log. The gate remembers them.
+#[test]
+fn whoever_has_voted_in_a_round_asks_for_the_next_one_after_a_restart() {
+    let disk = MemoryDisk::new();
+    let mut bench = Bench::guarded(3, &disk);
+    bench.step(Input::Timer(ROUND_TIMER));
+    drop(bench);
+    let mut bench = Bench::guarded(3, &disk);
+    assert_eq!((bench.engine.status().round, bench.sent.len()), (Round::new(1), 1), "it had only asked");
+    assert_eq!(bench.receive(proposal(&block(7), asks([None; 3]), vec![])), None);
+    assert_eq!(bench.sent.last().unwrap().signed.vote.kind, Kind::Prepare);
+    drop(bench);
+    for _ in 0..200 {
+        let bench = Bench::guarded(3, &disk);
+        assert_eq!(bench.engine.status().round, Round::new(2));
+        assert_eq!(bench.request().unwrap().signed.vote.view.round, Round::new(2));
+    }
+}
+
 fn any_vote() -> impl Strategy<Value = SignedVote> {
     let kind = prop_oneof![Just(Kind::Proposal), Just(Kind::Prepare), Just(Kind::Commit), Just(Kind::RoundChange)];
     let bytes = proptest::collection::vec(any::<u8>(), 0..70);

@@ -17,7 +17,7 @@
 //! | JE-7 | F + 1 requests for higher rounds move the node to the lowest of them |
 //! | JE-8 | a quorum of requests for a round: its proposer puts forward what JU-5 demands |
 //! | JE-9 | a request is repeated while nothing happens, and sent to peers that come |
-//! | JE-10 | after a restart within a height, the round after the last one entered is asked for |
+//! | JE-10 | after a restart within a height, the last round entered is asked for again; if more was said in it than that, the next one |
 //! | JE-11 | the voters of a height are those of its first round, in every round; only the proposer changes |
 //!
 //! JE-11 is what lets two quorums of different rounds share an honest member, on which everything above rests.
@@ -187,6 +187,7 @@ pub struct Justified<V: WireValue> {
     first_votes: BTreeMap<(Address, Kind), SignedVote>,
     unsigned: BTreeMap<Ticket, Unsigned<V>>,
     asked: Option<JustifiedMessage<V>>,
+    /// The round that the log asks for (JE-10).
     restored: Option<Round>,
     timers: BTreeMap<TimerId, Time>,
 }
@@ -313,8 +314,12 @@ impl<V: WireValue> Justified<V> {
             if record.slot() < slot {
                 continue;
             }
-            let (JustifiedRecord::Entered { view } | JustifiedRecord::Prepared { view, .. }) = &record;
-            self.restored = self.restored.max(Some(view.round));
+            let round = match &record {
+                JustifiedRecord::Entered { view } => view.round,
+                // It was committed to.
+                JustifiedRecord::Prepared { view, .. } => view.round.saturating_add(1),
+            };
+            self.restored = self.restored.max(Some(round));
             if let JustifiedRecord::Prepared { view, proof } = &record
                 && let Ok(message) = JustifiedMessage::decode(proof, Limits::default())
                 && let Some(value) = message.value
@@ -394,7 +399,12 @@ impl<V: WireValue> Justified<V> {
     }
 
     fn signed(&mut self, cx: &mut Cx<'_, V>, ticket: Ticket, result: Result<Seal, SignRefused>) {
-        let (Some(unsigned), Ok(signature)) = (self.unsigned.remove(&ticket), result) else { return };
+        let Some(unsigned) = self.unsigned.remove(&ticket) else { return };
+        let signature = match result {
+            Ok(signature) => signature,
+            Err(SignRefused::Conflict(_)) => return self.contradicted(cx, &unsigned),
+            Err(_) => return,
+        };
         match unsigned {
             Unsigned::Value(value) => {
                 let Ok(extra) = seal::with_seal(&value.header().extra, &signature) else { return };
@@ -409,6 +419,17 @@ impl<V: WireValue> Justified<V> {
                 message.signed.signature = Bytes::copy_from_slice(&signature);
                 self.send_own(cx, message);
             }
+        }
+    }
+
+    /// JE-10: our log does not tell of proposals and prepares, but the gate does. Whoever has made them in a round does not
+    /// ask for it again, so the one after it is asked for. Once: the gate has heard of no round that is not in our log.
+    fn contradicted(&mut self, cx: &mut Cx<'_, V>, unsigned: &Unsigned<V>) {
+        let Unsigned::Message(JustifiedMessage { signed: SignedVote { vote, .. }, .. }) = unsigned else { return };
+        let is_request = vote.kind == Kind::RoundChange && vote.view == self.view;
+        if is_request && self.restored.take_if(|round| *round == vote.view.round).is_some() {
+            cx.trace("JE-10", self.view);
+            self.next_round(cx);
         }
     }
 
@@ -447,6 +468,9 @@ impl<V: WireValue> Justified<V> {
         if !committee.is_sender(signed.from) {
             return Err(Rejected::by_sender("JE-2", "sender is no validator"));
         }
+        if from != signed.from && message.comes_from_its_signer() {
+            return Err(Rejected::by_sender("JE-2", "passed on by somebody else"));
+        }
         if !message.is_in_shape() {
             return Err(Rejected::by_sender("JE-2", "carries what messages of its kind do not have"));
         }
@@ -468,9 +492,6 @@ impl<V: WireValue> Justified<V> {
             Kind::Proposal => self.handle_proposal(cx, message),
             Kind::Prepare | Kind::Commit if view.round > self.view.round => self.keep_for_later(message),
             Kind::Prepare => self.handle_prepare(cx, message.signed),
-        if from != signed.from && message.comes_from_its_signer() {
-            return Err(Rejected::by_sender("JE-2", "passed on by somebody else"));
-        }
             Kind::Commit => self.handle_commit(cx, message.signed),
             Kind::RoundChange => self.handle_round_change(cx, message),
         }
