@@ -73,8 +73,8 @@ const BREAKS: &[(u32, &str, &str, &str)] = &[
     (
         13,
         "simplex/votes.rs",
-        "if value.parent() != parent_id || value.height()",
-        "if value.parent() != parent_id && !crate::switch::on(13) || value.height()",
+        "if !again && value.parent() != parent_id {",
+        "if !again && value.parent() != parent_id && !crate::switch::on(13) {",
     ),
     (
         14,
@@ -97,8 +97,8 @@ const BREAKS: &[(u32, &str, &str, &str)] = &[
     (
         17,
         "istanbul/justified/mod.rs",
-        "let result = self.admit(&message.signed, checked)",
-        "if crate::switch::on(17) && self.timers.contains_key(&ROUND_TIMER) {\n            let span = self.config.timeouts.after(TimerKind::Round, self.view.round, &RoundHistory::default());\n            self.set_timer(cx, ROUND_TIMER, cx.now.after(span));\n        }\n        let result = self.admit(&message.signed, checked)",
+        "let result = self.admit(from, &message, checked)",
+        "if crate::switch::on(17) && self.timers.contains_key(&ROUND_TIMER) {\n            let span = self.config.timeouts.after(TimerKind::Round, self.view.round, &RoundHistory::default());\n            self.set_timer(cx, ROUND_TIMER, cx.now.after(span));\n        }\n        let result = self.admit(from, &message, checked)",
     ),
     (
         18,
@@ -128,8 +128,8 @@ const BREAKS: &[(u32, &str, &str, &str)] = &[
     (
         23,
         "wal/log.rs",
-        "self.disk.rename(FRESH, &file)?;\n        self.disk.sync_dir()?;",
-        "self.disk.rename(FRESH, &file)?;\n        if !crate::switch::on(23) {\n            self.disk.sync_dir()?;\n        }",
+        "disk.rename(FRESH, &file)?;\n    disk.sync_dir()?;",
+        "disk.rename(FRESH, &file)?;\n    if !crate::switch::on(23) {\n        disk.sync_dir()?;\n    }",
     ),
     (
         24,

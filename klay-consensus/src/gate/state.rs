@@ -17,7 +17,7 @@ use alloy_primitives::hex;
 
 use super::{Gate, GateOpenError, GateOptions, anchor::Anchor};
 use crate::{
-    types::{Lsn, RecordKind, Slot},
+    types::{RecordKind, Slot},
     wal::{Disk, Entry, Identity, Log, LogError, MAX_BODY, OpenError},
 };
 
@@ -150,16 +150,13 @@ impl GateState {
         if let Some(here) = here.filter(|here| highest < Some(*here)) {
             return Err(MoveError::Older { anchor: here, state: highest });
         }
-        let (mut log, _) = Log::open(disk, identity.clone())?;
-        let floor = StateRecord { slot: self.floor, kind: RecordKind::Floor, body: Vec::new() };
-        for StateRecord { slot, kind, body } in core::iter::once(&floor).chain(&self.records) {
-            let lsn: Lsn = log.next_lsn();
-            log.append(lsn, *slot, *kind, body.clone())?;
-        }
-        log.sync()?;
+        // First: an attempt that ends here leaves a lost log, which no gate is opened on.
         if let (Some(anchor), Some(slot)) = (&mut anchor, self.anchor) {
             anchor.raise(slot).map_err(anchor_error)?;
         }
+        let floor = (self.floor, RecordKind::Floor, Vec::new());
+        let records = self.records.iter().map(|StateRecord { slot, kind, body }| (*slot, *kind, body.clone()));
+        Log::create(disk, identity.clone(), core::iter::once(floor).chain(records))?;
         Ok(())
     }
 

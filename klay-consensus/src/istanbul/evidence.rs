@@ -14,7 +14,8 @@ use crate::types::{Evidence, Limits, Misbehaviour, Unproven};
 /// The protocol of the reference signs no chain id. Two messages are therefore held against their sender only if they
 /// name the same parent: a key that serves two chains is not blamed for having spoken on both. And a node of the
 /// reference that answers a proposal for a block it has already seals what it discusses now, or nothing (D9), so a seal is
-/// held against its sender only if nobody can have made it.
+/// held against its sender only if nobody can have made it, and two commits of one view prove nothing: the second may be
+/// such an answer, whose view the proposer of the old block chooses.
 ///
 /// # Errors
 /// If it proves nothing.
@@ -38,9 +39,7 @@ pub fn check_evidence<V: WireValue>(
             _ => false,
         },
         (Misbehaviour::DoubleVote, [a, b]) => match (&a.body, &b.body) {
-            (Body::Prepare(a), Body::Prepare(b)) | (Body::Commit(a), Body::Commit(b)) => {
-                a.digest != b.digest && a.prev_hash == b.prev_hash
-            }
+            (Body::Prepare(a), Body::Prepare(b)) => a.digest != b.digest && a.prev_hash == b.prev_hash,
             _ => false,
         },
         (Misbehaviour::BadSeal, [one]) => match &one.body {

@@ -12,7 +12,8 @@ use crate::{
 /// this `domain`. Anybody can who knows them; without a chain, [`RawBlock`](crate::istanbul::RawBlock) will do for `V`.
 ///
 /// A finalize vote is a seal in a header and signs no domain: a key must not serve two chains of this engine, or what it
-/// says on one can be held against it on the other.
+/// says on one can be held against it on the other. It seals unproven ancestors in the same words, so two finalize votes
+/// of one view contradict each other only if neither value leads to the other, which votes do not tell: they prove nothing.
 ///
 /// # Errors
 /// If it proves nothing.
@@ -35,9 +36,7 @@ pub fn check_evidence<V: WireValue>(
     let (kinds, differ) = ((a.vote.kind, b.vote.kind), a.vote.id != b.vote.id);
     let contradict = match evidence.kind {
         Misbehaviour::DoubleProposal => kinds == (Kind::Proposal, Kind::Proposal) && differ,
-        Misbehaviour::DoubleVote => {
-            matches!(kinds, (Kind::Notarize, Kind::Notarize) | (Kind::Finalize, Kind::Finalize)) && differ
-        }
+        Misbehaviour::DoubleVote => kinds == (Kind::Notarize, Kind::Notarize) && differ,
         Misbehaviour::FinalizeAndSkip => {
             matches!(kinds, (Kind::Finalize, Kind::Nullify) | (Kind::Nullify, Kind::Finalize))
         }

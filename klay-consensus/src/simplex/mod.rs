@@ -89,6 +89,8 @@ const REPROPOSE_TIMER: TimerId = TimerId::new(7);
 const AHEAD: u64 = 16;
 /// Views that a proposal may pass over, and views back from ours whose votes are kept at most.
 const PASSED_OVER: u64 = 4096;
+/// Values that one validator may seal in a view: one and its ancestors, twice over.
+const SEALED: usize = 2 * (speech::ANCESTORS + 1);
 /// Certificates in one message.
 const CERTIFICATES: usize = 64;
 /// Values asked for at a time.
@@ -121,6 +123,23 @@ struct Tally {
     finalize: BTreeMap<Address, SignedVote>,
     /// Finalize seals by value, ancestors included.
     seals: BTreeMap<B256, BTreeMap<Address, Seal>>,
+}
+
+impl Tally {
+    /// Adds the seals of a finalize vote; whether one was new. Each counts for its own value, whatever the sender is known
+    /// to have sealed before: anybody can pass on an ancestor's seal as a vote of its own, or a vote without ancestors.
+    fn add_seals(&mut self, from: Address, seals: impl IntoIterator<Item = (B256, Seal)>) -> bool {
+        let mut known = self.seals.values().filter(|seals| seals.contains_key(&from)).count();
+        let mut news = false;
+        for (id, seal) in seals {
+            let is_known = self.seals.get(&id).is_some_and(|seals| seals.contains_key(&from));
+            if !is_known && known < SEALED {
+                self.seals.entry(id).or_default().insert(from, seal);
+                (known, news) = (known + 1, true);
+            }
+        }
+        news
+    }
 }
 
 /// What waits for a signature.

@@ -3,14 +3,14 @@
 //! | Bytes of `extra` | Content |
 //! |---|---|
 //! | 23..30 | the view in which the value was first proposed, big-endian; part of the block hash |
-//! | 31 | how many views later a quorum finalized it or a descendant; 0 nearly always |
+//! | 31 | how many views later a quorum finalized it or a descendant, its low 8 bits; 0 nearly always |
 //!
 //! So two views never propose the same new value, and a header carries all that its committed seals were made over.
 
 use alloy_primitives::{Address, B256};
 use klay_core::block::Header;
 
-use super::{Certificate, Kind, Vote, final_digest};
+use super::{Certificate, Kind, PASSED_OVER, Vote, final_digest};
 use crate::{
     istanbul::{
         CommittedSeals, HeaderValue,
@@ -47,15 +47,20 @@ pub fn certificate_holds(
     sound && seal::is_quorum(certificate.vote.digest(domain), &certificate.seals, committee, authors)
 }
 
-/// Whether `cert` proves that a value is final, in the committee of its views. All that an importing node needs.
+/// Whether `cert` proves that a value is final, in the committee of its views. All that an importing node needs. A header
+/// has 8 bits for how many views later that was, which may be more than 255.
 pub fn decision_holds<V: HeaderValue>(
     value: &V,
     cert: &CommittedSeals,
     committee: &Committee<Address>,
     authors: &dyn Authors,
 ) -> bool {
-    proposed_in(value.header()).is_some_and(|view| {
-        let digest = final_digest(value.id(), view.saturating_add(cert.round.get()));
-        seal::is_quorum(digest, &cert.seals, committee, authors)
+    let (Some(first), Some(seal)) = (proposed_in(value.header()), cert.seals.first()) else { return false };
+    let later = (cert.round.get()..=cert.round.get().saturating_add(PASSED_OVER)).step_by(1 << u8::BITS);
+    // One seal tells in which of these views it was made.
+    later.map(|later| final_digest(value.id(), first.saturating_add(later))).any(|digest| {
+        let author = authors.author(digest, seal);
+        author.is_some_and(|author| committee.is_member(author))
+            && seal::is_quorum(digest, &cert.seals, committee, authors)
     })
 }

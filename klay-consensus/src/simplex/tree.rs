@@ -1,6 +1,6 @@
 //! What is known of the chain above the last applied value: values, and certificates by view.
 
-use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::B256;
 
@@ -116,15 +116,45 @@ impl<V: WireValue> Tree<V> {
         self.values.get(id)
     }
 
-    /// Adds a value, which does not take the place of another one of its name; false if it is not kept.
+    /// Adds a value, which does not take the place of another one of its name; false if it is not kept. A height is part
+    /// of a name, so a quorum's word for a name is its word for the height.
     pub(super) fn add_value(&mut self, value: V, since: Time) -> bool {
-        if value.height() > self.height && (self.values.len() < VALUES || self.lacks(&value.id())) {
-            let free = self.values.entry(value.id());
-            let is_new = matches!(free, Entry::Vacant(_));
-            free.or_insert(Known { value, since });
-            return is_new;
+        let (id, height) = (value.id(), value.height());
+        let highest = self.height.saturating_add(VALUES as u64);
+        if self.values.contains_key(&id) || height <= self.height || height > highest {
+            return false;
         }
-        false
+        if self.is_certified(&id) {
+            self.values
+                .retain(|_, known| known.value.parent() != id || known.value.height() == height.saturating_add(1));
+        } else if !self.fits(&value) {
+            return false;
+        }
+        if self.values.len() >= VALUES && !self.lacks(&id) && !self.make_room() {
+            return false;
+        }
+        self.values.insert(id, Known { value, since });
+        true
+    }
+
+    /// Whether a value is one above its parent and one below each value that follows it, as far as these are known.
+    fn fits(&self, value: &V) -> bool {
+        let (id, parent, height) = (value.id(), value.parent(), value.height());
+        let stands = match self.values.get(&parent) {
+            Some(known) => known.value.height().saturating_add(1) == height,
+            None => parent != self.id || self.height.saturating_add(1) == height,
+        };
+        let mut followers = self.values.values().map(|known| &known.value).filter(|follower| follower.parent() == id);
+        stands && followers.all(|follower| follower.height() == height.saturating_add(1))
+    }
+
+    /// The oldest value that no quorum speaks for goes; false if there is none.
+    fn make_room(&mut self) -> bool {
+        let certified: BTreeSet<_> =
+            self.finals.keys().copied().chain(self.notarized.values().map(|c| c.vote.id)).collect();
+        let others = self.values.iter().filter(|(id, _)| !certified.contains(*id));
+        let oldest = others.min_by_key(|(id, known)| (known.since, **id)).map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.values.remove(&id).is_some())
     }
 
     /// Puts a value that the application has accepted in the place of whatever has its name.

@@ -17,9 +17,9 @@ impl<V: WireValue> Simplex<V> {
         let result = match msg {
             SimplexMessage::Proposal { signed, value, parent, nullified } => self
                 .admit(cx, &signed, checked)
-                .and_then(|()| self.handle_proposal(cx, Candidate { signed, value, parent }, nullified)),
+                .and_then(|()| self.handle_proposal(cx, from, Candidate { signed, value, parent }, nullified)),
             SimplexMessage::Vote(signed) => {
-                self.admit(cx, &signed, checked).and_then(|()| self.handle_vote(cx, signed))
+                self.admit(cx, &signed, checked).and_then(|()| self.handle_vote(cx, from, signed))
             }
             SimplexMessage::Certificates(list) => self.handle_certificates(cx, list),
             SimplexMessage::Ask { from: view, values } => self.answer(cx, from, view, &values),
@@ -63,13 +63,14 @@ impl<V: WireValue> Simplex<V> {
             .is_some_and(|c| certificate_holds(certificate, self.config.domain, &c, &*self.config.authors))
     }
 
-    fn handle_vote(&mut self, cx: &mut Cx<'_, V>, signed: SignedVote) -> Result<(), Rejected> {
+    fn handle_vote(&mut self, cx: &mut Cx<'_, V>, from: Address, signed: SignedVote) -> Result<(), Rejected> {
         let Vote { view, kind, .. } = signed.vote;
         if kind == Kind::Proposal {
             return Err(Rejected::by_sender("SX-2", "proposal without its value"));
         }
         if view < self.view && kind != Kind::Finalize {
-            self.help(cx, signed.from, view);
+            // Whoever sent it, not whoever signed it: an old vote of somebody else must not use up his answers.
+            self.help(cx, from, view);
             return Err(Rejected::stale("SX-7", "old view"));
         }
         if signed.ancestors.len() > ANCESTORS {
@@ -89,22 +90,24 @@ impl<V: WireValue> Simplex<V> {
         if view < self.oldest() {
             return Err(Rejected::stale("SX-6", "view is final"));
         }
+        if kind == Kind::Proposal {
+            return Ok(());
+        }
         self.note_contradiction(cx, &signed);
         let from = signed.from;
         let tally = self.tallies.entry(view).or_default();
-        let votes = match kind {
-            Kind::Notarize => &mut tally.notarize,
-            Kind::Nullify => &mut tally.nullify,
-            Kind::Finalize => &mut tally.finalize,
-            Kind::Proposal => return Ok(()),
-        };
+        if kind == Kind::Finalize {
+            let seals = signed.ancestors.iter().copied().chain([(id, signed.signature)]);
+            if !tally.add_seals(from, seals) {
+                return Err(Rejected::stale("SX-2", "vote is known"));
+            }
+            tally.finalize.entry(from).or_insert(signed);
+            self.count(cx, view);
+            return Ok(());
+        }
+        let votes = if kind == Kind::Notarize { &mut tally.notarize } else { &mut tally.nullify };
         if votes.contains_key(&from) {
             return Err(Rejected::stale("SX-2", "vote is known"));
-        }
-        if kind == Kind::Finalize {
-            for (id, seal) in signed.ancestors.iter().copied().chain([(id, signed.signature)]) {
-                tally.seals.entry(id).or_default().insert(from, seal);
-            }
         }
         votes.insert(from, signed);
         self.count(cx, view);
@@ -117,13 +120,14 @@ impl<V: WireValue> Simplex<V> {
         self.tree.below().unwrap_or_default().max(self.view.saturating_sub(PASSED_OVER))
     }
 
-    /// Reports whoever says two things that exclude each other.
+    /// Reports whoever says two things that exclude each other. Two finalize votes of one view need not: the seal of an
+    /// ancestor is one by itself.
     fn note_contradiction(&self, cx: &mut Cx<'_, V>, signed: &SignedVote) {
         let Vote { view, kind, id } = signed.vote;
         let Some(tally) = self.tallies.get(&view) else { return };
         let (same, excluded) = match kind {
             Kind::Notarize => (tally.notarize.get(&signed.from), None),
-            Kind::Finalize => (tally.finalize.get(&signed.from), tally.nullify.get(&signed.from)),
+            Kind::Finalize => (None, tally.nullify.get(&signed.from)),
             Kind::Nullify => (None, tally.finalize.get(&signed.from)),
             Kind::Proposal => (None, None),
         };
@@ -212,14 +216,19 @@ impl<V: WireValue> Simplex<V> {
     fn handle_proposal(
         &mut self,
         cx: &mut Cx<'_, V>,
+        from: Address,
         candidate: Candidate<V>,
         nullified: Vec<Certificate>,
     ) -> Result<(), Rejected> {
         let signed = &candidate.signed;
         let Vote { view, id, kind } = signed.vote;
         if view < self.view {
-            self.help(cx, signed.from, view);
+            self.help(cx, from, view);
             return Err(Rejected::stale("SX-7", "old view"));
+        }
+        // The signature covers a name. What it rests on, and the transactions, could be anybody's on the way.
+        if from != signed.from {
+            return Err(Rejected::by_sender("SX-2", "proposal is passed on"));
         }
         if self.committee_at(view).is_none_or(|c| c.proposer != signed.from) {
             return Err(Rejected::by_sender("SX-2", "sender is not the leader"));
@@ -237,7 +246,6 @@ impl<V: WireValue> Simplex<V> {
         if nullified.len() as u64 > PASSED_OVER || nullified.iter().any(|c| c.vote.kind != Kind::Nullify) {
             return Err(Rejected::by_sender("SX-1", "too many views passed over"));
         }
-        let from = signed.from;
         let certificates = candidate.parent.iter().cloned().chain(nullified).collect();
         if self.learn_all(cx, certificates)? {
             self.advance(cx);
@@ -261,7 +269,9 @@ impl<V: WireValue> Simplex<V> {
             }
             None => tally.proposal = Some(candidate.signed.clone()),
         }
-        self.keep_unchecked(cx, from, candidate.value.clone());
+        if !matches!(self.stands(&candidate), Stands::Badly(_)) {
+            self.keep_unchecked(cx, from, candidate.value.clone());
+        }
         self.pending = Some(candidate);
         self.look_again(cx);
         self.decide(cx);
@@ -304,7 +314,7 @@ impl<V: WireValue> Simplex<V> {
         let begins = self.height_of_epoch(self.epoch_of_view(view)) == value.height();
         let (parent_id, since) = match &candidate.parent {
             None if begins && value.parent() == self.tree.id => (value.parent(), first),
-            None if begins && value.height() > self.tree.height => return Stands::Early,
+            None if begins && value.height() > self.tree.height.saturating_add(1) => return Stands::Early,
             // A proof that a value is final may have been made in the view of a descendant, so it says nothing about
             // the views after the value's own.
             Some(c) if (first..view).contains(&c.vote.view) && c.vote.kind == Kind::Notarize => {
@@ -312,6 +322,10 @@ impl<V: WireValue> Simplex<V> {
             }
             _ => return Stands::Badly("parent is not notarized"),
         };
+        let again = parent_id == value.id();
+        if !again && value.parent() != parent_id {
+            return Stands::Badly("value does not follow its parent");
+        }
         if view.get() - since.get() > PASSED_OVER {
             return Stands::Badly("too many views passed over");
         }
@@ -323,12 +337,12 @@ impl<V: WireValue> Simplex<V> {
             Ok(height) => height,
             Err(missing) => return Stands::Lacking(missing),
         };
-        if parent_id == value.id() {
+        if again {
             // SX-11: the leader may have applied less than we have, so whether there was need is its own to know.
             return if height > self.tree.height { Stands::Well } else { Stands::Badly("proposed again when applied") };
         }
-        if value.parent() != parent_id || value.height() != height.saturating_add(1) {
-            return Stands::Badly("value does not follow its parent");
+        if value.height() != height.saturating_add(1) {
+            return Stands::Badly("value is not one above its parent");
         }
         if self.epoch_of(value.height()) != self.epoch_of_view(view) {
             return Stands::Badly("value of another epoch");

@@ -152,6 +152,29 @@ impl<D: Disk> Log<D> {
         Ok((log, entries))
     }
 
+    /// Makes a log that holds these records from the first, in a folder without any: it has all of them, or is not there.
+    ///
+    /// # Errors
+    /// If the disk fails, or a record is too long.
+    pub fn create(
+        mut disk: D,
+        identity: Identity,
+        records: impl IntoIterator<Item = (Slot, RecordKind, Vec<u8>)>,
+    ) -> Result<(), LogError> {
+        let first = Lsn::new(1);
+        let mut bytes = Header { identity, first, before: Lsn::ZERO }.encode();
+        let mut lsn = first;
+        for (slot, kind, body) in records {
+            if body.len() > MAX_BODY {
+                return Err(LogError::TooLong { got: body.len(), limit: MAX_BODY });
+            }
+            Entry { lsn, slot, kind, body }.encode(&mut bytes);
+            lsn = lsn.saturating_add(1);
+        }
+        place(&mut disk, first, &bytes).map_err(|error| LogError::Io(error.kind()))?;
+        Ok(())
+    }
+
     /// Whether a folder holds any log.
     ///
     /// # Errors
@@ -303,12 +326,7 @@ impl<D: Disk> Log<D> {
 
     fn begin_segment(&mut self, first: Lsn) -> io::Result<()> {
         let header = Header { identity: self.identity.clone(), first, before: self.last }.encode();
-        let file = format!("{PREFIX}{:020}{SUFFIX}", first.get());
-        self.disk.create(FRESH)?;
-        self.disk.append(FRESH, &header)?;
-        self.disk.sync(FRESH)?;
-        self.disk.rename(FRESH, &file)?;
-        self.disk.sync_dir()?;
+        let file = place(&mut self.disk, first, &header)?;
         self.segments.push(Segment { file, highest_slot: Slot::ZERO, bytes: header.len(), has_records: false });
         Ok(())
     }
@@ -317,6 +335,17 @@ impl<D: Disk> Log<D> {
         self.failed = Some(error.kind());
         LogError::Io(error.kind())
     }
+}
+
+/// Makes the segment that begins with this record. It has its name only when all of it is safe.
+fn place(disk: &mut impl Disk, first: Lsn, bytes: &[u8]) -> io::Result<String> {
+    let file = format!("{PREFIX}{:020}{SUFFIX}", first.get());
+    disk.create(FRESH)?;
+    disk.append(FRESH, bytes)?;
+    disk.sync(FRESH)?;
+    disk.rename(FRESH, &file)?;
+    disk.sync_dir()?;
+    Ok(file)
 }
 
 fn io_error(file: &str, error: &io::Error) -> OpenError {

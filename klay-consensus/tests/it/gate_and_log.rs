@@ -208,6 +208,38 @@ fn a_key_moves_with_all_it_has_said() {
 }
 
 #[test]
+fn a_move_that_ends_half_way_leaves_nothing_to_sign_on() {
+    let (mut gate, log, anchor) = fresh();
+    for round in 0..4 {
+        say(&mut gate, &vote(8, round, Step::Vote1, 1)).unwrap();
+    }
+    drop(gate);
+    let me = identity("test", 1);
+    let state = GateState::export(log, Some(anchor), None, me.clone()).unwrap();
+    for kept in [Kept::Nothing, Kept::Part(500), Kept::All] {
+        for cut in 0.. {
+            let (elsewhere, its_anchor) = (MemoryDisk::new(), MemoryDisk::new());
+            elsewhere.cut_after(cut);
+            let moved = state.import(elsewhere.clone(), Some(its_anchor.clone()), None, &me);
+            let (elsewhere, its_anchor) = (elsewhere.crash(kept), its_anchor.crash(kept));
+            let (again, its_again) = (elsewhere.snapshot(), its_anchor.snapshot());
+            match open(&elsewhere, &its_anchor, GateOptions::default()) {
+                // Whatever is there knows the last word.
+                Ok(mut gate) => assert!(say(&mut gate, &vote(8, 3, Step::Vote1, 2)).is_err(), "cut {cut}, {kept:?}"),
+                Err(error) => {
+                    assert!(moved.is_err() && matches!(error, GateOpenError::LostLog { .. }), "{error:?}");
+                    // Nothing stands in the way of a second attempt.
+                    state.import(again, Some(its_again), None, &me).unwrap();
+                }
+            }
+            if moved.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_state_has_one_form() {
     let (mut gate, log, anchor) = fresh();
     say(&mut gate, &vote(3, 0, Step::Vote1, 1)).unwrap();

@@ -21,6 +21,7 @@ mod known_faults;
 #[cfg(feature = "simulate")]
 mod penalty;
 #[cfg(feature = "simulate")]
+mod simplex_hostile;
 mod simplex_messages;
 #[cfg(feature = "simulate")]
 mod simulation;

@@ -8,7 +8,7 @@
 //!
 //! A signature is over `keccak(domain ‖ vote ‖ committedSeal)`. The domain is a digest of chain and protocol, so that no signature of
 //! one chain or of another protocol is one here. What a vote rests on is not signed: each part of it is signed by
-//! itself.
+//! itself. So nobody passes messages on, and proposals and requests count from their signers alone.
 
 use alloy_primitives::{Address, B256, Bytes};
 use klay_core::{
@@ -189,6 +189,30 @@ impl<V> JustifiedMessage<V> {
     /// A vote that rests on nothing.
     pub const fn plain(signed: SignedVote) -> Self {
         Self { signed, value: None, round_changes: Vec::new(), prepares: Vec::new() }
+    }
+
+    /// Whether it carries nothing beside the vote.
+    pub const fn is_plain(&self) -> bool {
+        self.value.is_none() && self.round_changes.is_empty() && self.prepares.is_empty()
+    }
+
+    /// Whether only its signer may hand it over. What a proposal or a request rests on is not signed: on the way it could
+    /// be replaced by something that is refused, and the genuine message behind it would be known already.
+    pub const fn comes_from_its_signer(&self) -> bool {
+        matches!(self.signed.vote.kind, Kind::Proposal | Kind::RoundChange)
+    }
+
+    /// Whether it carries nothing that messages of its kind do not have. Nothing would ever read it, and whatever passes
+    /// the vote on could put it there, as no signature covers it.
+    pub fn is_in_shape(&self) -> bool {
+        let seal = self.signed.seal.len();
+        match self.signed.vote.kind {
+            Kind::Proposal => seal == 0,
+            Kind::Prepare => seal == 0 && self.is_plain(),
+            // A seal that is none proves an offence, but it does not have to be long for that.
+            Kind::Commit => seal <= size_of::<Seal>() && self.is_plain(),
+            Kind::RoundChange => seal == 0 && self.round_changes.is_empty(),
+        }
     }
 }
 

@@ -17,7 +17,7 @@
 //! | JE-7 | F + 1 requests for higher rounds move the node to the lowest of them |
 //! | JE-8 | a quorum of requests for a round: its proposer puts forward what JU-5 demands |
 //! | JE-9 | a request is repeated while nothing happens, and sent to peers that come |
-//! | JE-10 | after a restart within a height, the round after the last one entered is asked for |
+//! | JE-10 | after a restart within a height, the last round entered is asked for again; if more was said in it than that, the next one |
 //! | JE-11 | the voters of a height are those of its first round, in every round; only the proposer changes |
 //!
 //! JE-11 is what lets two quorums of different rounds share an honest member, on which everything above rests.
@@ -39,11 +39,11 @@ use std::{
     sync::Arc,
 };
 
-use core::time::Duration;
+use core::{cmp::Reverse, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes};
 
-use self::proof::Checker;
+use self::{proof::Checker, values::Accepted};
 use super::{
     Klaytn, WireValue,
     seal::{self, Authors, Recover, Seal},
@@ -67,6 +67,8 @@ const PROPOSE_TIMER: TimerId = TimerId::new(4);
 const ROUNDS_AHEAD: u64 = 128;
 /// Messages kept per sender for later.
 const LATER: usize = 64;
+/// Among them, those that carry more than a vote: each may be as long as messages can be.
+const LOADED: usize = 2;
 
 /// The settings of [`Justified`].
 #[derive(Debug, Clone)]
@@ -167,8 +169,8 @@ pub struct Justified<V: WireValue> {
     /// The highest request of each sender.
     round_changes: BTreeMap<Address, JustifiedMessage<V>>,
     prepared: Option<Prepared<V>>,
-    /// Values of the height that the application has accepted, by name. A name covers a header and no transactions.
-    values: BTreeMap<B256, V>,
+    /// Values of the height that the application has accepted. A name covers a header and no transactions.
+    values: Accepted<V>,
     /// What the application looks at, one value of a name at a time, as a verdict says no more than the name.
     examined: BTreeMap<B256, V>,
     /// Whose value is looked at before we propose it.
@@ -185,6 +187,7 @@ pub struct Justified<V: WireValue> {
     first_votes: BTreeMap<(Address, Kind), SignedVote>,
     unsigned: BTreeMap<Ticket, Unsigned<V>>,
     asked: Option<JustifiedMessage<V>>,
+    /// The round that the log asks for (JE-10).
     restored: Option<Round>,
     timers: BTreeMap<TimerId, Time>,
 }
@@ -283,7 +286,7 @@ impl<V: WireValue> Justified<V> {
             commits: BTreeMap::new(),
             round_changes: BTreeMap::new(),
             prepared: None,
-            values: BTreeMap::new(),
+            values: Accepted::new(),
             examined: BTreeMap::new(),
             vetting: None,
             spoilt: BTreeSet::new(),
@@ -311,8 +314,12 @@ impl<V: WireValue> Justified<V> {
             if record.slot() < slot {
                 continue;
             }
-            let (JustifiedRecord::Entered { view } | JustifiedRecord::Prepared { view, .. }) = &record;
-            self.restored = self.restored.max(Some(view.round));
+            let round = match &record {
+                JustifiedRecord::Entered { view } => view.round,
+                // It was committed to.
+                JustifiedRecord::Prepared { view, .. } => view.round.saturating_add(1),
+            };
+            self.restored = self.restored.max(Some(round));
             if let JustifiedRecord::Prepared { view, proof } = &record
                 && let Ok(message) = JustifiedMessage::decode(proof, Limits::default())
                 && let Some(value) = message.value
@@ -392,7 +399,12 @@ impl<V: WireValue> Justified<V> {
     }
 
     fn signed(&mut self, cx: &mut Cx<'_, V>, ticket: Ticket, result: Result<Seal, SignRefused>) {
-        let (Some(unsigned), Ok(signature)) = (self.unsigned.remove(&ticket), result) else { return };
+        let Some(unsigned) = self.unsigned.remove(&ticket) else { return };
+        let signature = match result {
+            Ok(signature) => signature,
+            Err(SignRefused::Conflict(_)) => return self.contradicted(cx, &unsigned),
+            Err(_) => return,
+        };
         match unsigned {
             Unsigned::Value(value) => {
                 let Ok(extra) = seal::with_seal(&value.header().extra, &signature) else { return };
@@ -407,6 +419,17 @@ impl<V: WireValue> Justified<V> {
                 message.signed.signature = Bytes::copy_from_slice(&signature);
                 self.send_own(cx, message);
             }
+        }
+    }
+
+    /// JE-10: our log does not tell of proposals and prepares, but the gate does. Whoever has made them in a round does not
+    /// ask for it again, so the one after it is asked for. Once: the gate has heard of no round that is not in our log.
+    fn contradicted(&mut self, cx: &mut Cx<'_, V>, unsigned: &Unsigned<V>) {
+        let Unsigned::Message(JustifiedMessage { signed: SignedVote { vote, .. }, .. }) = unsigned else { return };
+        let is_request = vote.kind == Kind::RoundChange && vote.view == self.view;
+        if is_request && self.restored.take_if(|round| *round == vote.view.round).is_some() {
+            cx.trace("JE-10", self.view);
+            self.next_round(cx);
         }
     }
 
@@ -430,19 +453,26 @@ impl<V: WireValue> Justified<V> {
     }
 
     fn receive(&mut self, cx: &mut Cx<'_, V>, from: Address, message: JustifiedMessage<V>, checked: bool) {
-        let result = self.admit(&message.signed, checked).and_then(|()| self.handle(cx, message));
+        let result = self.admit(from, &message, checked).and_then(|()| self.handle(cx, message));
         if let Err(why) = result {
             cx.push(Effect::Rejected { from, why });
         }
     }
 
-    fn admit(&self, signed: &SignedVote, checked: bool) -> Result<(), Rejected> {
+    fn admit(&self, from: Address, message: &JustifiedMessage<V>, checked: bool) -> Result<(), Rejected> {
+        let signed = &message.signed;
         if signed.from == self.config.me {
             return Err(Rejected::stale("EN-4", "own message"));
         }
         let Some(committee) = &self.committee else { return Err(Rejected::retry("JE-1", "no committee")) };
         if !committee.is_sender(signed.from) {
             return Err(Rejected::by_sender("JE-2", "sender is no validator"));
+        }
+        if from != signed.from && message.comes_from_its_signer() {
+            return Err(Rejected::by_sender("JE-2", "passed on by somebody else"));
+        }
+        if !message.is_in_shape() {
+            return Err(Rejected::by_sender("JE-2", "carries what messages of its kind do not have"));
         }
         if !checked && !signed.is_signed(self.config.domain, &*self.config.authors) {
             return Err(Rejected::by_sender("JE-2", "not signed by the sender"));
@@ -476,9 +506,26 @@ impl<V: WireValue> Justified<V> {
             return Err(Rejected::stale("JE-1", "too far ahead"));
         }
         if kept.iter().all(|m| m.signed != message.signed) {
+            if !message.is_plain() && !Self::make_room(kept, view) {
+                return Err(Rejected::stale("JE-1", "too much ahead"));
+            }
             kept.push(message);
         }
         Err(Rejected::stored("JE-1", "future message"))
+    }
+
+    /// Whether one more message of this view may be kept that carries more than a vote, once what is worth less has gone.
+    /// The nearest height comes first; within it, later requests and proposals make earlier ones pointless.
+    fn make_room(kept: &mut Vec<JustifiedMessage<V>>, view: View) -> bool {
+        let worth = |view: View| (Reverse(view.slot), view.round);
+        let loaded = || kept.iter().enumerate().filter(|(_, message)| !message.is_plain());
+        if loaded().count() < LOADED {
+            return true;
+        }
+        let least = loaded().map(|(place, message)| (worth(message.signed.vote.view), place)).min();
+        let Some((_, place)) = least.filter(|(least, _)| *least < worth(view)) else { return false };
+        kept.remove(place);
+        true
     }
 
     /// Looks again at what came too early.

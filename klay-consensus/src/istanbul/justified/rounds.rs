@@ -41,9 +41,10 @@ impl<V: WireValue> Justified<V> {
         }
         self.started = true;
         cx.trace("JE-1", self.view);
-        if first && let Some(spoken) = self.restored.take() {
+        if first && let Some(round) = self.restored {
             cx.trace("JE-10", self.view);
-            self.ask_for(cx, spoken.saturating_add(1));
+            // Not one further each time: whoever falls again and again would get out of everybody's reach.
+            self.ask_for(cx, round);
         } else {
             self.want_block(cx);
         }

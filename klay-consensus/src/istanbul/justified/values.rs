@@ -3,12 +3,52 @@
 //! A value's name covers its header and nothing else: another value with the same name may come from anybody. Only what
 //! the application has accepted is voted for, proposed and kept; nothing takes its place.
 
+use std::collections::BTreeMap;
+
+use core::fmt;
+
 use alloy_primitives::B256;
 
 use super::{Cx, Effect, Justified, JustifiedMessage, Kind, PROPOSE_TIMER, RETRY_TIMER, Rejected, Verdict, WireValue};
 
 /// Values of a height that are kept by name.
 const VALUES: usize = 16;
+
+/// Values of a height that the application has accepted, with their names, oldest first.
+#[derive(Clone)]
+pub(super) struct Accepted<V>(Vec<(B256, V)>);
+
+/// How they came in shows only once they are too many, so it makes no other state.
+impl<V: fmt::Debug> fmt::Debug for Accepted<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sorted: BTreeMap<_, _> = self.0.iter().map(|(id, value)| (id, value)).collect();
+        f.debug_map().entries(sorted).finish()
+    }
+}
+
+impl<V> Accepted<V> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn get(&self, id: &B256) -> Option<&V> {
+        self.0.iter().find(|(name, _)| name == id).map(|(_, value)| value)
+    }
+
+    /// Takes a value in. If there are too many, the oldest one that is not `needed` makes room.
+    fn insert(&mut self, id: B256, value: V, needed: impl Fn(&B256) -> bool) {
+        if self.0.len() >= VALUES
+            && let Some(oldest) = self.0.iter().position(|(name, _)| !needed(name))
+        {
+            self.0.remove(oldest);
+        }
+        self.0.push((id, value));
+    }
+}
 
 impl<V: WireValue> Justified<V> {
     /// The value of this name that the application has accepted, if it has.
@@ -17,9 +57,14 @@ impl<V: WireValue> Justified<V> {
         self.values.get(id).or(prepared)
     }
 
+    /// Keeps a value that the application has accepted. The newest is kept in any case: whoever has had a value looked at
+    /// to put it forward would have it looked at for ever.
     pub(super) fn remember(&mut self, value: V) {
-        if self.values.len() < VALUES {
-            self.values.entry(value.id()).or_insert(value);
+        let id = value.id();
+        if self.values.get(&id).is_none() {
+            let prepared = self.prepared.as_ref().map(|p| &p.value);
+            let needed = [self.proposal.as_ref(), prepared].map(|value| value.map(V::id));
+            self.values.insert(id, value, |name| needed.contains(&Some(*name)));
         }
     }
 

@@ -137,8 +137,8 @@ pub struct Istanbul<V: WireValue> {
     prepares: BTreeMap<Address, Message<V>>,
     commits: BTreeMap<Address, Message<V>>,
     round_changes: BTreeMap<Round, BTreeSet<Address>>,
-    /// First vote of each sender and kind in this view, for evidence.
-    first_votes: BTreeMap<(Address, Code), Message<V>>,
+    /// First prepare of each sender in this view, for evidence.
+    first_prepares: BTreeMap<Address, Message<V>>,
     first_proposal: Option<Message<V>>,
     request: Option<V>,
     /// Local blocks for heights to come, lowest first.
@@ -256,7 +256,7 @@ impl<V: WireValue> Istanbul<V> {
             prepares: BTreeMap::new(),
             commits: BTreeMap::new(),
             round_changes: BTreeMap::new(),
-            first_votes: BTreeMap::new(),
+            first_prepares: BTreeMap::new(),
             first_proposal: None,
             request: None,
             future_requests: Vec::new(),
@@ -330,7 +330,7 @@ impl<V: WireValue> Istanbul<V> {
     /// themselves needs.
     #[cfg(feature = "simulate")]
     pub(crate) fn forget(&mut self) {
-        self.first_votes.clear();
+        self.first_prepares.clear();
         let (state, commits) = (self.state, &self.commits);
         self.prepares.retain(|sender, _| state < State::Prepared && !commits.contains_key(sender));
     }

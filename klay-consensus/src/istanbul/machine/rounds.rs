@@ -99,7 +99,7 @@ impl<V: WireValue> Istanbul<V> {
         let entered = core::mem::replace(&mut self.view, view) != view;
         self.prepares.clear();
         self.commits.clear();
-        self.first_votes.clear();
+        self.first_prepares.clear();
         self.first_proposal = None;
         self.checking = None;
         if self.config.compat.remember && entered && view.round > Round::ZERO {

@@ -107,21 +107,21 @@ impl<V: WireValue> Istanbul<V> {
         cx.push(Effect::Decide { slot: self.view.slot, value, cert, after: None });
     }
 
-    /// Reports a sender that votes twice for different things in one view (D18). A vote on another parent may come from
-    /// another chain: its signature does not tell.
+    /// Reports a sender that prepares twice for different things in one view (D18). A vote on another parent may come from
+    /// another chain: its signature does not tell. Of two commits, one may be the answer to a proposal for a block that the
+    /// sender has by now (PP-2): whoever proposes chooses the view of that answer.
     fn note_contradiction(&mut self, cx: &mut Step<'_, V>, sender: Address, message: &Message<V>, subject: Subject) {
         let is_here = subject.view == self.view && subject.prev_hash == self.floor.id;
-        if !self.config.compat.keep_evidence || !is_here {
+        if !self.config.compat.keep_evidence || !is_here || message.code() != Code::Prepare {
             return;
         }
-        let key = (sender, message.code());
-        let Some(first) = self.first_votes.get(&key) else {
-            self.first_votes.insert(key, message.clone());
-            return;
-        };
-        if digest_of(first) != Some(subject.digest) {
-            let first = first.clone();
-            self.report(cx, Misbehaviour::DoubleVote, sender, &[&first, message]);
+        match self.first_prepares.get(&sender) {
+            None => _ = self.first_prepares.insert(sender, message.clone()),
+            Some(first) if digest_of(first) == Some(subject.digest) => {}
+            Some(first) => {
+                let first = first.clone();
+                self.report(cx, Misbehaviour::DoubleVote, sender, &[&first, message]);
+            }
         }
     }
 }
