@@ -32,6 +32,11 @@ const MAX_FOUND: usize = 256;
 const MAX_ADDRESSES: usize = 8;
 /// Peers to which connections are kept.
 const MAX_KEPT: usize = 1_024;
+/// Connections of others that have not said yet who they are. Each of them that says nothing keeps somebody out for as
+/// long as [`HANDSHAKE`].
+const MAX_PENDING: u32 = 256;
+/// How long a connection may take until both sides know who the other one is.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A connection on which nothing is answered for so long is closed.
 const PING: Duration = Duration::from_secs(4);
 
@@ -150,7 +155,7 @@ pub(super) enum Command {
 
 pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
     let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(64))
+        .with_max_pending_incoming(Some(MAX_PENDING))
         .with_max_pending_outgoing(Some(64))
         .with_max_established_incoming(Some(config.max_peers))
         .with_max_established_per_peer(Some(2));
@@ -180,6 +185,7 @@ pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkE
         .with_behaviour(build)
         .map_err(|error| other(error.into()))?
         .with_swarm_config(|c| c.with_idle_connection_timeout(Duration::from_secs(3_600)))
+        .with_connection_timeout(HANDSHAKE)
         .build();
     Ok(swarm)
 }

@@ -43,12 +43,16 @@ pub(super) fn network() -> Network {
 
 /// A node at block 0 that listens nowhere.
 fn node(role: Role) -> Network {
+    start(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), role))
+}
+
+/// A node at block 0.
+fn start(config: NetworkConfig) -> Network {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
-    let key = SecretKey::from_slice(&[9; 32]).unwrap();
     let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
     Network::start(Parts {
-        config: NetworkConfig::new(key, role),
+        config,
         engine: "istanbul".to_owned(),
         chain,
         pool,
@@ -153,4 +157,35 @@ async fn the_engine_hears_of_validators_alone_and_not_too_often() {
     network.introduce(&validator);
     assert!(contacts.try_recv().is_ok_and(|contact| contact.is_up));
     network.stop();
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_leave_room_for_others() {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
+    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    let network = start(config);
+    let moment = || tokio::time::sleep(Duration::from_millis(20));
+    while network.addresses().is_empty() {
+        moment().await;
+    }
+    let address = network.addresses().remove(0);
+    let port: u16 = address.split('/').nth(4).unwrap().parse().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        tokio::task::yield_now().await;
+    }
+
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![address.parse().unwrap()];
+    let other = start(config);
+    let greeted = async {
+        while other.peers().is_empty() {
+            moment().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(4), greeted).await.is_ok());
+    other.stop();
+    network.stop();
+    drop(silent);
 }
