@@ -45,8 +45,9 @@ pub(super) const SECOND_CHANCE: Duration = Duration::from_secs(3);
 /// Peers that are asked for a range before the pass is given up.
 const ATTEMPTS: usize = 6;
 
-/// Whether a peer gives what it can: all that was asked for, or as many bytes as an answer has. A quarter of that is
-/// enough, in case that it draws the line elsewhere.
+/// Whether a peer gives what it can: all that was asked for, or so many bytes that it may have stopped for that; a
+/// quarter of [`SOFT_ANSWER`] is enough, in case that it draws the line elsewhere. Whoever gives one small block after
+/// the other would hold up a range for as many answers as it has blocks.
 fn is_enough(answer: &Answer, count: u64) -> bool {
     let bytes: usize = answer.0.iter().map(|item| item.len()).sum();
     answer.0.len() as u64 >= count || bytes >= SOFT_ANSWER / 4
@@ -195,8 +196,9 @@ impl Network {
         None
     }
 
-    /// Whom to ask next. A peer's height is only its word, so those come last that have broken it, the most often the last of all, and before strangers
-    /// those who decide about blocks; among equals, those that have all of the range, in turn.
+    /// Whom to ask next. A peer's height is only its word, so those come last that have broken it, the last of all who
+    /// did so most often, and before strangers those who decide about blocks; among equals, those that have all of the
+    /// range, in turn.
     fn source(&self, numbers: &Range<u64>, turn: &AtomicUsize, asked: &[PeerId]) -> Option<Arc<Session>> {
         let rank = |session: &Session| {
             let is_stranger = !self.0.importer.is_validator(session.address);
