@@ -13,19 +13,17 @@ use klay_consensus::{
     gate::{Gate, GateOptions},
     host::{App, BuildRequest, MemoryNetwork, Network, Setup, Tip, start},
     istanbul::{
-        CommittedSeals, HeaderValue, Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, WireValue,
+        CommittedSeals, HeaderValue as _, Istanbul, IstanbulCodec, IstanbulConfig, Klaytn, RawBlock,
         justified::{Justified, JustifiedCodec, JustifiedConfig},
         seal,
     },
     simplex::{Simplex, SimplexCodec, SimplexConfig},
-    types::{ApplyError, Codec, Committee, Committees, Engine, Height, NotYet, Round, Slot, Value, Verdict, WallTime},
+    types::{
+        ApplyError, Codec, Committee, Committees, Engine, Height, NotYet, Round, Slot, Value as _, Verdict, WallTime,
+    },
     wal::{Disk, FsDisk, Identity, MemoryDisk},
 };
-use klay_core::{
-    DecodeError,
-    block::Header,
-    codec::{Reader, put_bytes},
-};
+use klay_core::block::Header;
 
 use crate::quantile;
 
@@ -85,30 +83,30 @@ fn every_engine<D: Disk + 'static>(plan: Plan, disk: impl Fn(String) -> D) -> Ve
     let domain = B256::repeat_byte(7);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let istanbul = run::<Istanbul<Block>, D>(plan, IstanbulCodec, IstanbulConfig::new, &disk).await;
+        let istanbul = run::<Istanbul<RawBlock>, D>(plan, IstanbulCodec, IstanbulConfig::new, &disk).await;
         let config = |me, all| JustifiedConfig::new(me, all, domain);
-        let justified = run::<Justified<Block>, D>(plan, JustifiedCodec, config, &disk).await;
+        let justified = run::<Justified<RawBlock>, D>(plan, JustifiedCodec, config, &disk).await;
         let config = |me, all| SimplexConfig { period: plan.period, ..SimplexConfig::new(me, all, domain) };
-        let simplex = run::<Simplex<Block>, D>(plan, SimplexCodec, config, &disk).await;
+        let simplex = run::<Simplex<RawBlock>, D>(plan, SimplexCodec, config, &disk).await;
         vec![("istanbul", istanbul), ("justified", justified), ("simplex", simplex)]
     })
 }
 
-type Everybody = Arc<dyn Committees<Klaytn<Block>>>;
+type Everybody = Arc<dyn Committees<Klaytn<RawBlock>>>;
 
 async fn run<E, D>(
     plan: Plan,
-    codec: impl Codec<Klaytn<Block>, Msg = E::Msg> + Clone + Send + Sync + 'static,
+    codec: impl Codec<Klaytn<RawBlock>, Msg = E::Msg> + Clone + Send + Sync + 'static,
     config: impl Fn(Address, Everybody) -> E::Config,
     disk: &impl Fn(String) -> D,
 ) -> Arc<Seen>
 where
-    E: Engine<Klaytn<Block>> + Send + 'static,
+    E: Engine<Klaytn<RawBlock>> + Send + 'static,
     D: Disk + 'static,
 {
     let keys: Vec<_> = (1..=plan.nodes).map(|n| SecretKey::from_slice(&[n as u8; 32]).expect("a key")).collect();
     let validators: Everybody = Arc::new(Validators(keys.iter().map(SecretKey::address).collect()));
-    let (network, seen) = (MemoryNetwork::<Klaytn<Block>>::new(4096), Arc::new(Seen::new(plan)));
+    let (network, seen) = (MemoryNetwork::<Klaytn<RawBlock>>::new(4096), Arc::new(Seen::new(plan)));
     let mut setups = Vec::new();
     for (n, key) in keys.into_iter().enumerate() {
         let me = key.address();
@@ -136,60 +134,10 @@ where
     seen
 }
 
-/// A header, and bytes in the place of transactions.
-#[derive(Debug, Clone)]
-struct Block {
-    header: Header,
-    body: Bytes,
-}
-
-impl Value for Block {
-    type Id = B256;
-
-    fn id(&self) -> B256 {
-        self.header.hash()
-    }
-
-    fn parent(&self) -> B256 {
-        self.header.parent_hash
-    }
-
-    fn height(&self) -> Height {
-        Height::new(self.header.number)
-    }
-
-    fn size(&self) -> usize {
-        self.body.len() + 500
-    }
-}
-
-impl HeaderValue for Block {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn with_extra(mut self, extra: Bytes) -> Self {
-        self.header.extra = extra;
-        self
-    }
-}
-
-impl WireValue for Block {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.header.encode());
-        put_bytes(&self.body, out);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let header = Header::decode(reader)?;
-        Ok(Self { header, body: Bytes::copy_from_slice(reader.bytes("block.body")?) })
-    }
-}
-
 #[derive(Debug)]
 struct Validators(Vec<Address>);
 
-impl Committees<Klaytn<Block>> for Validators {
+impl Committees<Klaytn<RawBlock>> for Validators {
     fn at(&self, height: Height, round: Round) -> Result<Arc<Committee<Address>>, NotYet> {
         let turn = height.get().wrapping_add(round.get()) as usize % self.0.len();
         Ok(Arc::new(Committee::new(self.0.clone(), self.0[turn])))
@@ -261,25 +209,29 @@ struct Node {
 }
 
 #[async_trait]
-impl App<Klaytn<Block>> for Node {
-    async fn build(&self, ask: BuildRequest<Klaytn<Block>>) -> Option<Block> {
+impl App<Klaytn<RawBlock>> for Node {
+    async fn build(&self, ask: BuildRequest<Klaytn<RawBlock>>) -> Option<RawBlock> {
         let plan = self.seen.plan;
         let height = self.seen.with(|times| times.heights.get(&ask.parent).copied().unwrap_or(0)) + 1;
         let body: Bytes = vec![height as u8; plan.size].into();
         let (transactions_root, extra) = (keccak256(&body), seal::new_extra(b"", Vec::new()));
         let header = Header { number: height, parent_hash: ask.parent, transactions_root, extra, ..Header::default() };
         self.seen.with(|times| *times.built.entry(height).or_insert_with(Instant::now));
-        Some(Block { header, body })
+        Some(RawBlock::new(header, body))
     }
 
-    async fn check(&self, _slot: Slot, block: Block) -> Verdict {
+    async fn check(&self, _slot: Slot, block: RawBlock) -> Verdict {
         // The name of a sealed header is known from its proposal on.
-        self.seen.with(|times| times.heights.insert(block.id(), block.header.number));
-        if keccak256(&block.body) == block.header.transactions_root { Verdict::Valid } else { Verdict::Invalid("body") }
+        self.seen.with(|times| times.heights.insert(block.id(), block.header().number));
+        if keccak256(block.transactions()) == block.header().transactions_root {
+            Verdict::Valid
+        } else {
+            Verdict::Invalid("body")
+        }
     }
 
-    async fn apply(&self, block: Block, _proof: CommittedSeals) -> Result<Tip<Klaytn<Block>>, ApplyError> {
-        let (height, id) = (block.header.number, block.id());
+    async fn apply(&self, block: RawBlock, _proof: CommittedSeals) -> Result<Tip<Klaytn<RawBlock>>, ApplyError> {
+        let (height, id) = (block.header().number, block.id());
         *self.chain.lock().expect("nobody panics") = Some((height, id));
         self.seen.with(|times| {
             times.heights.insert(id, height);
@@ -288,7 +240,7 @@ impl App<Klaytn<Block>> for Node {
         Ok(self.head().await)
     }
 
-    async fn head(&self) -> Tip<Klaytn<Block>> {
+    async fn head(&self) -> Tip<Klaytn<RawBlock>> {
         let (height, id) = self.chain.lock().expect("nobody panics").unwrap_or_default();
         Tip { height: Height::new(height), id, next_at: self.seen.next_at(height) }
     }

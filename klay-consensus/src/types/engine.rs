@@ -55,7 +55,8 @@ pub enum Input<M: Model, Msg> {
     Start,
     /// A message from a peer.
     Message {
-        /// Who sent it, as authenticated by the transport or the message's signature.
+        /// Who sent it, as authenticated by the transport. Where messages are passed on, that need not be who signed it,
+        /// and some count from their signer only.
         from: M::Peer,
         /// The message.
         msg: Msg,
