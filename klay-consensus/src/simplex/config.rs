@@ -17,13 +17,20 @@ use crate::{
 /// Spans in multiples of Δ, the longest delay of a message when the network behaves: 2Δ for a proposal, 3Δ for the end of
 /// a view, 2Δ between repetitions. Δ grows by half with each view that was nullified in a row, up to a cap, so that a
 /// guess that is too low mends itself.
+///
+/// A network that notarizes nothing for hours, as no application builds a value, must not run through its views: the next
+/// proposal passes over all of them, which has a limit. After each 256 such views Δ doubles, so the limit is years
+/// away, and after the cause is mended the chain goes on within a few hundredths of the time that it stood still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delta {
     /// Δ after a view that was notarized.
     pub base: Duration,
-    /// The largest Δ.
+    /// The largest Δ in the first 256 views nullified in a row.
     pub cap: Duration,
 }
+
+/// Views nullified in a row after which Δ doubles.
+const PATIENCE: u32 = 256;
 
 impl Default for Delta {
     /// Half a second, at most four.
@@ -35,7 +42,8 @@ impl Default for Delta {
 impl Timeouts for Delta {
     fn after(&self, kind: TimerKind, round: Round, _seen: &RoundHistory) -> Duration {
         let failed = u32::try_from(round.get()).unwrap_or(u32::MAX);
-        let delta = self.base.saturating_add((self.base / 2).saturating_mul(failed)).min(self.cap);
+        let grown = self.base.saturating_add((self.base / 2).saturating_mul(failed)).min(self.cap);
+        let delta = grown.saturating_mul(1 << (failed / PATIENCE).min(16));
         match kind {
             TimerKind::Proposal | TimerKind::Repeat => delta.saturating_mul(2),
             TimerKind::Progress => delta.saturating_mul(3),

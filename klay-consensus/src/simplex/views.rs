@@ -7,8 +7,8 @@ use core::time::Duration;
 use alloy_primitives::{Address, B256};
 
 use super::{
-    ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PROGRESS_TIMER,
-    PROPOSE_TIMER, Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord, Slot, Time,
+    ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PASSED_OVER,
+    PROGRESS_TIMER, PROPOSE_TIMER, Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord, Slot, Time,
     TimerId, Unsigned, Vote, WireValue, proof::with_view, seal,
 };
 use crate::types::{RoundHistory, Statement, Step, TimerKind, View};
@@ -149,7 +149,7 @@ impl<V: WireValue> Simplex<V> {
     fn nullified_before(&self, view: Slot) -> u64 {
         let mut failed = 0;
         let mut at = view.prev();
-        while let Some(below) = at.filter(|below| failed < 64 && self.tree.is_nullified(*below)) {
+        while let Some(below) = at.filter(|below| failed < PASSED_OVER && self.tree.is_nullified(*below)) {
             failed += 1;
             at = below.prev();
         }

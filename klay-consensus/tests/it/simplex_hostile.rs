@@ -1,5 +1,7 @@
 //! What a hostile validator can do to Simplex with messages that nobody asked for, or with those of others.
 
+use core::time::Duration;
+
 use alloy_primitives::{Address, B256};
 use klay_consensus::{
     istanbul::{CommittedSeals, HeaderValue as _, Klaytn},
@@ -101,6 +103,12 @@ impl Bench {
         SignedVote { vote, from: self.lab.peer(node), signature, ancestors: Vec::new() }
     }
 
+    fn nullified(&self, view: u64) -> Certificate {
+        let vote = Vote { kind: Kind::Nullify, view: Slot::new(view), id: B256::ZERO };
+        let digest = vote.digest(B256::ZERO).0;
+        Certificate { vote, seals: (0..3).map(|node| mock_sign(self.lab.peer(node), digest)).collect() }
+    }
+
     fn proposal(&self, value: LabValue) -> Message {
         let signed = self.signed(self.leader(), Kind::Proposal, 1, value.id());
         SimplexMessage::Proposal { signed, value, parent: None, nullified: Vec::new() }
@@ -200,4 +208,25 @@ fn a_header_may_be_final_more_than_255_views_later() {
     };
     assert!(holds(300));
     assert!(!holds(299) && !holds(301));
+}
+
+#[test]
+fn a_chain_without_values_keeps_its_views_for_years() {
+    let mut bench = Bench::new();
+    let mut deadline = |view: u64| {
+        let certificate = bench.nullified(view);
+        let from = bench.other();
+        bench.hear(from, SimplexMessage::Certificates(vec![certificate]));
+        bench.engine.deadline().unwrap().since(Time::ZERO)
+    };
+    let waits: Vec<_> = (1..=4096).map(&mut deadline).collect();
+    assert_eq!(waits[254], waits[20]);
+    assert_eq!(waits[255], 2 * waits[254]);
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    assert!(waits.iter().sum::<Duration>() > year);
+    let mut passed = Duration::ZERO;
+    for wait in waits {
+        assert!(passed < Duration::from_secs(3600) || wait < passed / 50, "{wait:?} after {passed:?}");
+        passed += wait;
+    }
 }
