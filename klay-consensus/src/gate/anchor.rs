@@ -60,6 +60,15 @@ impl<D: Disk> Anchor<D> {
         self.slot
     }
 
+    /// Makes what was read durable: the process that wrote it may have ended before its sync.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if self.exists {
+            self.disk.sync(FILE)?;
+            self.disk.sync_dir()?;
+        }
+        Ok(())
+    }
+
     /// Raises the anchor durably.
     pub(super) fn raise(&mut self, slot: Slot) -> io::Result<()> {
         if self.slot.is_some_and(|s| s >= slot) {

@@ -335,7 +335,11 @@ impl<D: Disk> Gate<(), D> {
         options: GateOptions,
     ) -> Result<(Self, Vec<Entry>), GateOpenError> {
         let anchor = match anchor {
-            Some(disk) => Some(Anchor::open(disk, identity.chain_id).map_err(|e| GateOpenError::Anchor(e.kind()))?),
+            Some(disk) => {
+                let opened = Anchor::open(disk, identity.chain_id);
+                let settled = opened.and_then(|mut anchor| anchor.settle().map(|()| anchor));
+                Some(settled.map_err(|e| GateOpenError::Anchor(e.kind()))?)
+            }
             None => None,
         };
         let (log, entries) = Log::open(disk, identity)?;

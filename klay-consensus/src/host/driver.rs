@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -18,6 +17,7 @@ use tokio::{
 
 use super::{
     App, BuildRequest, Counters, Halt, HostLimits, Network, OnEvidence, OnHalt, Setup, StartError, Tip, known::Known,
+    room::Room,
 };
 use crate::{
     gate::{Admitted, Gate, GateError, records},
@@ -40,7 +40,20 @@ pub(super) enum Event<M: Model, Msg> {
     Built(Slot, Option<M::Value>),
     Verdict(Slot, M::Id, Verdict),
     Applied(M::Id, Result<Tip<M>, ApplyError>),
+    /// A task that sends or receives has panicked.
+    Broken,
     Stop,
+}
+
+/// Tells of the panic of the task that holds it.
+struct Watch<M: Model, Msg>(Sender<Event<M, Msg>>);
+
+impl<M: Model, Msg> Drop for Watch<M, Msg> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _stopped = self.0.send(Event::Broken).is_err();
+        }
+    }
 }
 
 /// A message that waits for the log.
@@ -84,8 +97,9 @@ pub(super) struct Driver<M: Model, E: Engine<M>, S, D> {
     events: Sender<Event<M, E::Msg>>,
     inbox: Receiver<Event<M, E::Msg>>,
     counters: Arc<Counters>,
-    /// Messages among the inputs, and their bytes: they count as waiting until the engine has had them.
-    taken: (u64, u64),
+    room: Arc<Room<M::Peer>>,
+    /// Senders and lengths of the messages among the inputs: they count as waiting until the engine has had them.
+    heard: Vec<(M::Peer, u64)>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -167,7 +181,8 @@ where
             events,
             inbox,
             counters,
-            taken: (0, 0),
+            room: Arc::new(Room::new()),
+            heard: Vec::new(),
             tasks: Vec::new(),
         })
     }
@@ -183,6 +198,10 @@ where
             };
             match event {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Event::Broken) => {
+                    self.alarm.ring(Halt::Panicked);
+                    break;
+                }
                 Ok(event) => self.accept(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -191,6 +210,10 @@ where
             while let Ok(event) = self.inbox.try_recv() {
                 match event {
                     Event::Stop => stop = true,
+                    Event::Broken => {
+                        self.alarm.ring(Halt::Panicked);
+                        stop = true;
+                    }
                     event => self.accept(event),
                 }
             }
@@ -220,7 +243,7 @@ where
                 return;
             }
             Event::Message(from, msg, len) => {
-                self.taken = (self.taken.0 + 1, self.taken.1 + len);
+                self.heard.push((from, len));
                 Input::Message { from, msg, checked: false }
             }
             Event::Built(slot, value) => Input::Built { slot, value },
@@ -233,17 +256,17 @@ where
             }
             Event::Applied(id, Err(error)) => {
                 self.applying = false;
+                // What follows rests on it. The engine hands it out again.
+                self.decided.clear();
                 Input::Applied { id, result: Err(error) }
             }
-            Event::Stop => return,
+            Event::Broken | Event::Stop => return,
         };
         self.inputs.push_back(input);
     }
 
     fn make_room(&mut self) {
-        let (messages, bytes) = core::mem::take(&mut self.taken);
-        self.counters.waiting.fetch_sub(messages, Ordering::Relaxed);
-        self.counters.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.room.leave(self.heard.drain(..));
     }
 
     fn fire_timers(&mut self) {
@@ -416,8 +439,13 @@ where
         };
         self.applying = true;
         let (app, events, id) = (Arc::clone(&self.app), self.events.clone(), value.id());
+        let applied = self.runtime.spawn(async move { app.apply(value, cert).await });
         self.runtime.spawn(async move {
-            let result = app.apply(value, cert).await;
+            let result = match applied.await {
+                Ok(result) => result,
+                Err(error) if error.is_panic() => Err(ApplyError::Storage),
+                Err(_) => return,
+            };
             let _stopped = events.send(Event::Applied(id, result)).is_err();
         });
     }
@@ -426,7 +454,9 @@ where
         let Some(network) = &self.network else { return };
         let (sender, mut queue) = mpsc::channel::<Outgoing<M>>(self.limits.outbound.max(1));
         let transport = Arc::clone(&network.transport);
+        let watch = Watch(self.events.clone());
         self.tasks.push(self.runtime.spawn(async move {
+            let _watch = watch;
             while let Some(Outgoing { to, class, bytes }) = queue.recv().await {
                 transport.broadcast(&to, class, bytes).await;
             }
@@ -435,21 +465,19 @@ where
 
         let (transport, codec) = (Arc::clone(&network.transport), Arc::clone(&network.codec));
         let (events, counters, limits) = (self.events.clone(), Arc::clone(&self.counters), self.limits);
+        let (room, watch) = (Arc::clone(&self.room), Watch(self.events.clone()));
         self.tasks.push(self.runtime.spawn(async move {
+            let _watch = watch;
             while let Some((from, bytes)) = transport.next().await {
                 let Ok(msg) = codec.decode(&bytes, limits.message) else {
                     Counters::count(&counters.malformed);
                     continue;
                 };
                 let len = bytes.len() as u64;
-                let full = counters.waiting.load(Ordering::Relaxed) >= limits.inbound
-                    || counters.waiting_bytes.load(Ordering::Relaxed) + len > limits.inbound_bytes;
-                if full {
+                if !room.enter(from, len, &limits) {
                     Counters::count(&counters.dropped);
                     continue;
                 }
-                counters.waiting.fetch_add(1, Ordering::Relaxed);
-                counters.waiting_bytes.fetch_add(len, Ordering::Relaxed);
                 if events.send(Event::Message(from, msg, len)).is_err() {
                     break;
                 }

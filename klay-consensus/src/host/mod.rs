@@ -4,7 +4,7 @@
 //! |---|---|
 //! | engine, gate and log | one thread; a step never waits for anything but the log |
 //! | building, checking, applying | tasks; a result that comes too late is dropped by the engine |
-//! | receiving | one task that decodes; messages wait in a queue bounded in number and bytes, what does not fit is dropped |
+//! | receiving | one task that decodes; messages wait in a queue bounded in number and bytes, for each sender too; what does not fit is dropped |
 //! | sending | one task behind a bounded queue; a message of somebody else is passed on once (RL-4) |
 //!
 //! Every effect of a step that speaks in our name waits until the log is durable; one sync serves a whole step. A log
@@ -17,6 +17,7 @@ mod app;
 mod driver;
 mod known;
 mod memory;
+mod room;
 
 use std::{
     fmt,
@@ -57,9 +58,11 @@ pub enum StartError {
 /// Bounds of a host's queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
-    /// Received messages that wait for the engine.
+    /// Received messages that wait for the engine. What does not fit is dropped.
     pub inbound: u64,
-    /// Bytes of them, as they came. A message that does not fit is dropped, so no less than one message may have.
+    /// Of them, from one sender.
+    pub inbound_each: u64,
+    /// Bytes of those above 16 KiB, as they came, so no less than one message may have; a quarter from one sender.
     pub inbound_bytes: u64,
     /// Messages that wait to be sent.
     pub outbound: usize,
@@ -71,7 +74,14 @@ pub struct HostLimits {
 
 impl Default for HostLimits {
     fn default() -> Self {
-        Self { inbound: 1024, inbound_bytes: 48 << 20, outbound: 1024, checks: 8, message: Limits::default() }
+        Self {
+            inbound: 4096,
+            inbound_each: 256,
+            inbound_bytes: 48 << 20,
+            outbound: 1024,
+            checks: 8,
+            message: Limits::default(),
+        }
     }
 }
 
@@ -104,8 +114,6 @@ pub struct Counters {
     pub rejected: AtomicU64,
     /// Signatures that the gate refused.
     pub refused: AtomicU64,
-    pub(crate) waiting: AtomicU64,
-    pub(crate) waiting_bytes: AtomicU64,
 }
 
 impl Counters {
@@ -138,8 +146,8 @@ pub enum Halt {
     /// What is signed cannot be remembered. The engine follows the chain, and nothing leaves the gate.
     #[error("nothing is signed any more: {0}")]
     Gate(GateError),
-    /// The engine has panicked.
-    #[error("the engine has panicked")]
+    /// The engine has panicked, or a task that sends or receives for it.
+    #[error("the engine, its sender or its receiver has panicked")]
     Panicked,
 }
 

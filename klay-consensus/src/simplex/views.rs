@@ -8,8 +8,8 @@ use alloy_primitives::{Address, B256};
 
 use super::{
     ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PASSED_OVER,
-    PROGRESS_TIMER, PROPOSE_TIMER, Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord, Slot, Time,
-    TimerId, Unsigned, Vote, WireValue, proof::with_view, seal,
+    PROGRESS_TIMER, PROPOSE_TIMER, Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord,
+    Slot, Time, TimerId, Unsigned, Vote, WireValue, proof::with_view, seal,
 };
 use crate::types::{RoundHistory, Statement, Step, TimerKind, View};
 

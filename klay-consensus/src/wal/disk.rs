@@ -71,6 +71,8 @@ pub trait Disk: Debug + Send {
 pub struct FsDisk {
     folder: PathBuf,
     open: BTreeMap<String, File>,
+    /// Held locked, if nobody else may use the folder.
+    lock: Option<File>,
 }
 
 impl FsDisk {
@@ -80,11 +82,23 @@ impl FsDisk {
     /// If it cannot be made.
     pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        if !folder.try_exists()? {
-            fs::create_dir_all(&folder)?;
-            folder.canonicalize()?.parent().map_or(Ok(()), sync_names)?;
+        make(&folder)?;
+        Ok(Self { folder, open: BTreeMap::new(), lock: None })
+    }
+
+    /// As [`Self::new`], for one at a time: by a file `lock` in the folder.
+    ///
+    /// # Errors
+    /// As there; [`io::ErrorKind::WouldBlock`] if somebody else has it.
+    pub fn alone(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let mut disk = Self::new(folder)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(disk.folder.join("lock"))?;
+        match lock.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
+            _ => disk.lock = Some(lock),
         }
-        Ok(Self { folder, open: BTreeMap::new() })
+        Ok(disk)
     }
 
     fn handle(&mut self, name: &str) -> io::Result<&mut File> {
@@ -153,6 +167,26 @@ impl Disk for FsDisk {
 
     fn sync_dir(&mut self) -> io::Result<()> {
         sync_names(&self.folder)
+    }
+}
+
+/// Makes a folder and those above it that are missing, each name safe before the next one: a folder that is there has
+/// one that is safe, but for the last, whose maker may have ended before its sync.
+fn make(folder: &Path) -> io::Result<()> {
+    if !folder.try_exists()? {
+        if let Some(parent) = folder.parent().filter(|parent| *parent != Path::new("")) {
+            make(parent)?;
+        }
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        return folder.canonicalize()?.parent().map_or(Ok(()), sync_names);
+    }
+    // Made by an earlier process, or not ours: a folder above that cannot be read is no reason to refuse.
+    match folder.canonicalize()?.parent().map_or(Ok(()), sync_names) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
 }
 

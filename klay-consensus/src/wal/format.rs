@@ -120,7 +120,8 @@ impl Entry {
             return Err(Broken::ReachesEnd);
         }
         let total = FRAME + len;
-        let broken = if total == bytes.len() { Broken::ReachesEnd } else { Broken::Inside };
+        // Zeros stand where a cut write never came.
+        let broken = if bytes[total..].iter().all(|b| *b == 0) { Broken::ReachesEnd } else { Broken::Inside };
         let crc = take_u32(frame, &mut at).ok_or(broken)?;
         if crc != crc32c(&[&bytes[at..total]]) {
             return Err(if bytes.iter().all(|b| *b == 0) { Broken::ReachesEnd } else { broken });

@@ -145,7 +145,12 @@ impl<D: Disk> Log<D> {
         for (index, file) in files.into_iter().enumerate() {
             log.load(file, index == newest, &mut entries)?;
         }
-        if log.segments.is_empty() {
+        if let Some(newest) = log.segments.last() {
+            // What was read may only have been written: the process before may have ended ahead of its sync, of the
+            // content as well as of the name.
+            log.disk.sync(&newest.file).map_err(|e| io_error(&newest.file, &e))?;
+            log.disk.sync_dir().map_err(|e| io_error("", &e))?;
+        } else {
             log.begin_segment(Lsn::new(1)).map_err(|e| io_error(FRESH, &e))?;
         }
         log.durable = log.last;
@@ -208,8 +213,8 @@ impl<D: Disk> Log<D> {
                     at += len;
                 }
                 Err(Broken::ReachesEnd) if newest && !record_behind(&bytes[at..], self.last) => {
+                    // Synced by the caller.
                     self.disk.truncate(&file, at as u64).map_err(|e| io_error(&file, &e))?;
-                    self.disk.sync(&file).map_err(|e| io_error(&file, &e))?;
                     break;
                 }
                 _ => return Err(OpenError::Damaged { file, offset: at }),

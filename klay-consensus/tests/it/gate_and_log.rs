@@ -583,3 +583,108 @@ fn a_killed_process_is_not_contradicted_by_its_successor() {
         }
     }
 }
+
+/// A process is killed after a write and before its sync; the next one reads it from the page cache. Then the power fails.
+#[test]
+fn what_a_successor_read_is_not_forgotten_though_nobody_had_synced_it() {
+    let (mut gate, log, anchor) = fresh();
+    say(&mut gate, &vote(5, 0, Step::Vote1, 1)).unwrap();
+    // Killed between write and sync: the append passes, nothing after it.
+    log.cut_after(1);
+    assert!(say(&mut gate, &vote(5, 1, Step::Vote1, 2)).is_err());
+    drop(gate);
+    log.cut_after(1 << 60);
+    // The successor, same boot: asks for the same again, and gets a signature that leaves the node.
+    let mut gate = open(&log, &anchor, GateOptions::default()).unwrap();
+    let was_said = say(&mut gate, &vote(5, 1, Step::Vote1, 2)).is_ok();
+    drop(gate);
+    assert!(was_said);
+    // Power loss.
+    let (log, anchor) = (log.crash(Kept::Nothing), anchor.crash(Kept::Nothing));
+    let mut gate = open(&log, &anchor, GateOptions::default()).unwrap();
+    assert!(say(&mut gate, &vote(5, 1, Step::Vote1, 3)).is_err(), "the key contradicts itself");
+}
+
+/// The same for the name of a new segment.
+#[test]
+fn a_segment_whose_name_nobody_had_synced_is_not_lost() {
+    let disk = MemoryDisk::new();
+    let (mut log, _) = Log::open_with(disk.clone(), identity("test", 1), 200).unwrap();
+    let mut n = 1u64;
+    while disk.list().unwrap().len() < 2 {
+        // create, append, sync, rename of the next segment pass; the sync of the folder does not.
+        let full = log.append(Lsn::new(n), Slot::new(n), RecordKind::Lock, vec![1; 50]).is_err();
+        if full {
+            break;
+        }
+        log.sync().unwrap();
+        if n == 2 {
+            disk.cut_after(4);
+        }
+        n += 1;
+    }
+    drop(log);
+    disk.cut_after(1 << 60);
+    let (mut log, entries) = Log::open_with(disk.clone(), identity("test", 1), 200).unwrap();
+    assert_eq!(disk.list().unwrap().len(), 2, "{:?}", disk.list());
+    let next = log.next_lsn();
+    log.append(next, Slot::new(99), RecordKind::Signed, vec![1; 50]).unwrap();
+    let durable = log.sync().unwrap();
+    assert_eq!(durable, next);
+    let (_, after) = Log::open_with(disk.crash(Kept::Nothing), identity("test", 1), 200).unwrap();
+    assert_eq!(after.last().map(|e| e.lsn), Some(durable), "had {} before", entries.len());
+}
+
+/// The same for the anchor: its name is not synced again for 4,096 slots.
+#[test]
+fn an_anchor_whose_name_nobody_had_synced_does_not_vanish() {
+    let (mut gate, log, anchor) = fresh();
+    // create, append, sync and rename pass; the sync of the folder does not.
+    anchor.cut_after(4);
+    assert!(say(&mut gate, &vote(1, 0, Step::Vote1, 1)).is_err());
+    drop(gate);
+    anchor.cut_after(1 << 60);
+    let mut gate = open(&log, &anchor, GateOptions::default()).unwrap();
+    for slot in 1..1_000 {
+        say(&mut gate, &vote(slot, 0, Step::Vote1, 1)).unwrap();
+    }
+    drop(gate);
+    // Power loss, and the log's folder is lost with it.
+    let anchor = anchor.crash(Kept::Nothing);
+    let lost = open(&MemoryDisk::new(), &anchor, GateOptions::default());
+    assert!(matches!(lost, Err(GateOpenError::LostLog { .. })), "a key that has signed 999 slots begins anew");
+}
+
+/// A batch that was cut inside its first record, with zeros in the place of the rest.
+#[test]
+fn a_batch_cut_at_a_page_with_zeros_behind_is_a_cut_write() {
+    let (disk, file) = log_bytes(4);
+    let bytes = disk.clone().read(&file).unwrap();
+    let at = bounds(&bytes, 4);
+    let mut cut = bytes.clone();
+    // From the middle of record 3 on.
+    let from = at[2] + 20;
+    cut[from..].fill(0);
+    let opened = Log::open(with_bytes(&file, &cut), identity("test", 1));
+    assert!(opened.is_ok(), "{:?}", opened.err());
+}
+
+/// Two nodes are started with one key file, and a data folder each, before the key has said anything.
+#[test]
+fn two_fresh_nodes_with_one_key_do_not_both_sign() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |node: &str| {
+        let log = FsDisk::new(folder.path().join(node)).unwrap();
+        let anchor = FsDisk::alone(folder.path().join("nodekey.anchor/1"))
+            .map_err(|error| GateOpenError::Anchor(error.kind()))?;
+        Gate::open(signer(1), log, Some(anchor), identity("test", 1), GateOptions::default()).map(|(gate, _)| gate)
+    };
+    let (one, two) = (open("one"), open("two"));
+    let signs = |gate: Result<Gate<Signer, FsDisk>, GateOpenError>, id| {
+        gate.is_ok_and(|mut gate| {
+            let admitted = gate.authorize(&vote(1, 0, Step::Vote1, id)).unwrap();
+            gate.sign::<Chain>(admitted, Domain::Message, [id; 32]).is_ok()
+        })
+    };
+    assert!(!(signs(one, 1) && signs(two, 2)), "one key, one view, two votes");
+}

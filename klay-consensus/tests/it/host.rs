@@ -218,9 +218,9 @@ fn what_waits_for_the_engine_is_bounded_in_bytes() {
         let network = MemoryNetwork::new(64);
         let (peer, sink) = (network.join(signer(2).address()), network.join(signer(3).address()));
         let hold = Arc::new(AtomicBool::new(true));
-        let host = echo(&network, HostLimits { inbound_bytes: 4096, ..HostLimits::default() }, &hold).await;
+        let host = echo(&network, HostLimits { inbound_bytes: 320 << 10, ..HostLimits::default() }, &hold).await;
         for n in 0..10 {
-            peer.send(signer(1).address(), Class::Proposal, vec![n; 1024]).await;
+            peer.send(signer(1).address(), Class::Proposal, vec![n; 20 << 10]).await;
         }
         let dropped = || host.counters().dropped.load(Ordering::Relaxed);
         for _ in 0..2000 {
@@ -232,14 +232,14 @@ fn what_waits_for_the_engine_is_bounded_in_bytes() {
         assert_eq!(dropped(), 6, "four have room, with the one that the engine looks at");
         hold.store(false, Ordering::SeqCst);
         for n in 0..4 {
-            assert_eq!(frame(&sink).await, vec![n; 1024]);
+            assert_eq!(frame(&sink).await, vec![n; 20 << 10]);
         }
         // The room is free again as soon as the engine rests.
         for n in 10..14 {
             loop {
-                peer.send(signer(1).address(), Class::Proposal, vec![n; 4096]).await;
+                peer.send(signer(1).address(), Class::Proposal, vec![n; 320 << 10]).await;
                 if let Ok(frame) = tokio::time::timeout(Duration::from_millis(200), sink.next()).await {
-                    assert_eq!(frame.unwrap().1, vec![n; 4096]);
+                    assert_eq!(frame.unwrap().1, vec![n; 320 << 10]);
                     break;
                 }
             }

@@ -13,6 +13,8 @@ mod gate_and_log;
 mod host;
 #[cfg(feature = "runtime")]
 mod host_halts;
+#[cfg(feature = "runtime")]
+mod host_tasks;
 mod import;
 mod import_is_commit;
 mod justified;
