@@ -65,7 +65,10 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
     }
 
     /// I2: what is decided was accepted by the application of an honest node.
-    pub(super) fn decide(&mut self, at: Time, node: usize, id: I) {
+    pub(super) fn decide(&mut self, at: Time, node: usize, id: I, height: Height, parent: I) {
+        if height.prev().and_then(|below| self.accepted.get(&below)).is_some_and(|below| *below != parent) {
+            self.violated("I3", at, node, format!("{id:?} was decided on {parent:?}, not on the value before"));
+        }
         if !self.passed.contains(&id) {
             self.violated("I2", at, node, format!("{id:?} was decided and never checked"));
         }

@@ -129,6 +129,10 @@ impl Lab for IstanbulLab {
         self.turns.accepts(value, cert, seal::committed_digest(value.id()), quorum::import)
     }
 
+    fn decides(&self, value: &LabValue, cert: &CommittedSeals) -> bool {
+        self.turns.accepts(value, cert, seal::committed_digest(value.id()), quorum::live)
+    }
+
     fn round(&self, _value: &LabValue, _parent: Option<&LabValue>, cert: &CommittedSeals) -> u64 {
         cert.round.get()
     }
@@ -225,12 +229,12 @@ impl Lab for IstanbulLab {
         self.compat.remember
     }
 
-    /// The protocol may stop for ever on split locks, and for some numbers of validators a block that they did not
+    /// The protocol may stop for ever on split locks (and, as the reference has it, for other reasons), and for some numbers of validators a block that they did not
     /// decide can be imported (chapter 50, sections 3.3 a and b). Without memory, a restart forgets locks (3.3 c).
-    fn is_known_fault(&self, invariant: &str, importing: bool) -> bool {
+    fn is_known_fault(&self, invariant: &str, importing: bool, locked: bool) -> bool {
         let threes = self.nodes().is_multiple_of(3) || self.turns.members(Height::new(1)).len().is_multiple_of(3);
         match invariant {
-            "I10" => true,
+            "I10" => locked || self.compat != Compat::default(),
             "I1" => importing && threes || !self.compat.remember,
             "I7" => !self.compat.remember,
             "I6" => !self.compat.verify_seals,

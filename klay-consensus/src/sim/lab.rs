@@ -67,6 +67,11 @@ pub trait Lab: Send + Sync + Sized + 'static {
     /// Whether somebody who only knows the validators accepts a decision.
     fn accepts(&self, value: &ValueOf<Self>, cert: &CertOf<Self>) -> bool;
 
+    /// Whether a decision has all the votes that the engine's own rule asks for.
+    fn decides(&self, value: &ValueOf<Self>, cert: &CertOf<Self>) -> bool {
+        self.accepts(value, cert)
+    }
+
     /// How many attempts at a value failed before it was decided; `parent` is the value before it.
     fn round(&self, value: &ValueOf<Self>, parent: Option<&ValueOf<Self>>, cert: &CertOf<Self>) -> u64;
 
@@ -130,8 +135,8 @@ pub trait Lab: Send + Sync + Sized + 'static {
     }
 
     /// Whether breaking an invariant is a known fault of the protocol that the engine reproduces. `importing` tells
-    /// that only somebody who imports decided values is hurt.
-    fn is_known_fault(&self, _invariant: &str, _importing: bool) -> bool {
+    /// that only somebody who imports decided values is hurt, `locked` that an honest node holds on to a value.
+    fn is_known_fault(&self, _invariant: &str, _importing: bool, _locked: bool) -> bool {
         false
     }
 

@@ -24,14 +24,14 @@ impl<L: Lab> World<L> {
             if value.height().get() > self.metrics.heights {
                 self.links.decided(self.now, node);
             }
-            if !self.lab.accepts(&value, &cert) {
+            if !self.lab.decides(&value, &cert) {
                 self.violated("I6", node, "the proof of a decision does not hold");
             }
             // What was fetched is looked at only when it is applied.
             if !self.lab.is_valid(&value) && !self.lab.fetches() {
                 self.violated("I2", node, "an invalid value was decided");
             }
-            self.invariants.decide(self.now, node, value.id());
+            self.invariants.decide(self.now, node, value.id(), value.height(), value.parent());
             self.invariants.accept(self.now, node, value.height(), value.id(), "");
             let last = self.nodes[node].decided.max(self.nodes[node].height());
             if value.height() > last.saturating_add(1) {
