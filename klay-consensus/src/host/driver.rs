@@ -6,7 +6,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
@@ -55,6 +55,9 @@ impl<M: Model, Msg> Drop for Watch<M, Msg> {
         }
     }
 }
+
+/// When a value is looked at again for which there was no room.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// A message that waits for the log.
 struct Held<M: Model, Msg> {
@@ -415,10 +418,14 @@ where
 
     fn check(&self, slot: Slot, value: M::Value) {
         use crate::types::Value as _;
-        let Ok(permit) = Arc::clone(&self.checks).try_acquire_owned() else {
-            return Counters::count(&self.counters.dropped);
-        };
         let (app, events, id) = (Arc::clone(&self.app), self.events.clone(), value.id());
+        let Ok(permit) = Arc::clone(&self.checks).try_acquire_owned() else {
+            Counters::count(&self.counters.dropped);
+            // The engine waits for an answer.
+            let later = Verdict::NotYet { wait: BUSY };
+            let _stopped = events.send(Event::Verdict(slot, id, later)).is_err();
+            return;
+        };
         self.runtime.spawn(async move {
             let verdict = app.check(slot, value).await;
             drop(permit);

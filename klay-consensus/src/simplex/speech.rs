@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256};
 
 use super::{
-    Class, Cx, Domain, Effect, REPEAT_TIMER, Seal, SignRefused, SignedVote, Simplex, SimplexMessage, Ticket, Unsigned,
-    Vote, WireValue, final_digest, seal,
+    Class, Cx, Domain, Effect, Kind, REPEAT_TIMER, Seal, SignRefused, SignedVote, Simplex, SimplexMessage, Ticket,
+    Unsigned, Vote, WireValue, final_digest, seal,
 };
 use crate::types::TimerKind;
 
@@ -124,6 +124,13 @@ impl<V: WireValue> Simplex<V> {
     /// SX-9.
     pub(super) fn repeat(&mut self, cx: &mut Cx<'_, V>) {
         cx.trace("SX-9", self.view);
+        let (view, kind) = (self.view, Kind::Nullify);
+        let is_said = |msg: &SimplexMessage<V>| msg.vote().is_some_and(|s| s.vote.kind == kind && s.vote.view == view);
+        let is_asked = |u: &Unsigned<V>| matches!(u, Unsigned::Vote(vote) if vote.kind == kind && vote.view == view);
+        if self.session.nullified && !self.spoken.iter().any(is_said) && !self.unsigned.values().any(is_asked) {
+            // The signer has failed; nobody else can end this view for us.
+            self.say(cx, Vote { kind, view, id: B256::ZERO });
+        }
         for msg in self.spoken.clone() {
             let class = if matches!(msg, SimplexMessage::Proposal { .. }) { Class::Proposal } else { Class::Vote };
             self.tell(cx, msg, class);

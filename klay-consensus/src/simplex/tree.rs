@@ -231,9 +231,9 @@ impl<V: WireValue> Tree<V> {
         self.finals.get(id).or_else(|| self.recent.iter().find(|c| c.vote.id == *id))
     }
 
-    /// The proof that was learnt last.
+    /// The proof of the highest view, whatever was learnt last.
     pub(super) fn newest_final(&self) -> Option<&Certificate> {
-        self.recent.back()
+        self.recent.iter().max_by_key(|certificate| certificate.vote.view)
     }
 
     /// The highest view that a quorum has finished.

@@ -20,15 +20,20 @@ impl<V: WireValue> Simplex<V> {
 
     /// Keeps a value that is our own or that the application has accepted.
     pub(super) fn keep_checked(&mut self, value: V, now: Time) {
-        self.given.remove(&value.id());
-        self.checked.insert(value.id());
+        let id = value.id();
+        self.given.remove(&id);
         self.tree.settle(value, now);
+        if self.tree.value(&id).is_some() {
+            self.checked.insert(id);
+        }
     }
 
     /// Keeps a value that nobody has looked at, unless there is one of its name.
     pub(super) fn keep_unchecked(&mut self, cx: &Cx<'_, V>, from: Address, value: V) {
         let id = value.id();
         if !self.distrusted.contains(&from) && self.tree.add_value(value, cx.now) {
+            // What was accepted under this name had to make room meanwhile.
+            self.checked.remove(&id);
             self.given.insert(id, from);
         }
     }

@@ -80,6 +80,9 @@ impl<V: WireValue> Simplex<V> {
         let reached = self.tree.highest_view().map(|view| view.saturating_add(1));
         let first = self.first_view(self.epoch_of(self.decided.saturating_add(1)));
         let view = self.view.max(first).max(reached.unwrap_or_default()).max(self.restored.unwrap_or_default());
+        if self.restored.is_none_or(|restored| restored < view) {
+            cx.fx.persist(SimplexRecord::Entered { view });
+        }
         self.enter(cx, view);
     }
 

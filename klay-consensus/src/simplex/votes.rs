@@ -70,6 +70,7 @@ impl<V: WireValue> Simplex<V> {
         }
         if view < self.view && kind != Kind::Finalize {
             // Whoever sent it, not whoever signed it: an old vote of somebody else must not use up his answers.
+            self.note_contradiction(cx, &signed);
             self.help(cx, from, view);
             return Err(Rejected::stale("SX-7", "old view"));
         }
@@ -187,30 +188,41 @@ impl<V: WireValue> Simplex<V> {
         true
     }
 
-    /// Checks certificates of others and takes them in; whether one was new.
-    fn learn_all(&mut self, cx: &mut Cx<'_, V>, list: Vec<Certificate>) -> Result<bool, Rejected> {
+    /// Checks certificates of others and takes them in, up to the first one that does not hold. What is taken in is known
+    /// and leads nowhere any more, so it has to be followed whatever comes behind it: whether one was new. Those of a
+    /// committee that is not known yet are left out.
+    fn learn_all(&mut self, cx: &mut Cx<'_, V>, list: Vec<Certificate>) -> (bool, Result<(), Rejected>) {
         let mut news = false;
         for certificate in list {
-            if self.tree.knows(&certificate) {
+            let unknown = self.committee_at(certificate.vote.view).is_none();
+            if unknown || self.is_past(&certificate) || self.tree.knows(&certificate) {
                 continue;
             }
             if !self.is_certificate(&certificate) {
-                return Err(Rejected::by_sender("SX-7", "certificate does not hold"));
+                return (news, Err(Rejected::by_sender("SX-7", "certificate does not hold")));
             }
             news |= self.learn(cx, certificate);
         }
-        Ok(news)
+        (news, Ok(()))
+    }
+
+    /// Whether a certificate proves final what the applied chain has left behind. Others of such views may be what a
+    /// proposal rests on, and are checked.
+    fn is_past(&self, certificate: &Certificate) -> bool {
+        let Vote { kind, view, .. } = certificate.vote;
+        kind == Kind::Finalize && self.tree.below().is_some_and(|below| view < below)
     }
 
     fn handle_certificates(&mut self, cx: &mut Cx<'_, V>, list: Vec<Certificate>) -> Result<(), Rejected> {
         if !self.started || list.len() > CERTIFICATES {
             return Err(Rejected::by_sender("SX-7", "too many certificates"));
         }
-        if self.learn_all(cx, list)? {
+        let (news, held) = self.learn_all(cx, list);
+        if news {
             self.advance(cx);
             self.look_everywhere(cx);
         }
-        Ok(())
+        held
     }
 
     fn handle_proposal(
@@ -247,8 +259,13 @@ impl<V: WireValue> Simplex<V> {
             return Err(Rejected::by_sender("SX-1", "too many views passed over"));
         }
         let certificates = candidate.parent.iter().cloned().chain(nullified).collect();
-        if self.learn_all(cx, certificates)? {
+        let (news, held) = self.learn_all(cx, certificates);
+        if news {
             self.advance(cx);
+        }
+        held?;
+        if candidate.parent.as_ref().is_some_and(|parent| !self.tree.knows(parent)) {
+            return Err(Rejected::stale("SX-1", "parent cannot be checked"));
         }
         if view > self.view.saturating_add(AHEAD) {
             self.ask(cx, Missing::Certificate(self.view), Some(from));
@@ -257,7 +274,7 @@ impl<V: WireValue> Simplex<V> {
         let tally = self.tallies.entry(view).or_default();
         match &tally.proposal {
             Some(first) if first.vote.id == id => {
-                let waits = self.pending.is_some() || self.checking.is_some() || self.session.notarized;
+                let waits = self.waiting() || self.checking.is_some() || self.session.notarized;
                 if waits || view != self.view {
                     return Err(Rejected::stale("SX-2", "proposal is known"));
                 }
@@ -272,10 +289,18 @@ impl<V: WireValue> Simplex<V> {
         if !matches!(self.stands(&candidate), Stands::Badly(_)) {
             self.keep_unchecked(cx, from, candidate.value.clone());
         }
-        self.pending = Some(candidate);
+        // What is proposed later does not push out what waits in this view: whoever proposes it brings what ends the view.
+        if view == self.view || !self.waiting() {
+            self.pending = Some(candidate);
+        }
         self.look_again(cx);
         self.decide(cx);
         Ok(())
+    }
+
+    /// Whether a proposal of this view waits for something.
+    fn waiting(&self) -> bool {
+        self.pending.as_ref().is_some_and(|candidate| candidate.signed.vote.view == self.view)
     }
 
     /// Looks again at a proposal that waits for something.

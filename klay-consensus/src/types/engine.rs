@@ -141,6 +141,9 @@ pub enum Refuse {
         /// Why not.
         reason: &'static str,
     },
+    /// A log without which what was said cannot be kept to.
+    #[error("the log: {0}")]
+    Log(&'static str),
     /// The key that signs is not in the set that decides.
     #[error("the signing key does not belong to the validators of height {0}")]
     NotValidator(Height),

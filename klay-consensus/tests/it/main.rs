@@ -26,6 +26,8 @@ mod penalty;
 mod simplex_hostile;
 mod simplex_messages;
 #[cfg(feature = "simulate")]
+mod simplex_nodes;
+#[cfg(feature = "simulate")]
 mod simulation;
 #[cfg(all(feature = "simulate", feature = "runtime"))]
 mod suites;

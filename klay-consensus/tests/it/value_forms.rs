@@ -51,6 +51,9 @@ struct Bench<L: Lab> {
     failed: u32,
     builds: u32,
     records: Vec<RecordOf<L>>,
+    /// Answers of the application wait here.
+    slow: bool,
+    answers: VecDeque<Input<L::Model, MsgOf<L>>>,
 }
 
 type RecordOf<L> = <<L as Lab>::Engine as Engine<<L as Lab>::Model>>::Record;
@@ -61,8 +64,21 @@ impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
         let engine = L::Engine::open(lab.config(me), floor, vec![]).unwrap();
         let (fx, timers) = (Effects::new(Default::default()), BTreeMap::new());
         let (refused, said, applied) = (Vec::new(), Vec::new(), Vec::new());
-        let mut bench =
-            Self { lab, me, engine, fx, timers, refused, said, applied, failed: 0, builds: 0, records: vec![] };
+        let mut bench = Self {
+            lab,
+            me,
+            engine,
+            fx,
+            timers,
+            refused,
+            said,
+            applied,
+            failed: 0,
+            builds: 0,
+            records: vec![],
+            slow: false,
+            answers: VecDeque::new(),
+        };
         bench.step(Time::ZERO, Input::Start);
         bench
     }
@@ -78,7 +94,8 @@ impl<L: Lab<Model = Klaytn<LabValue>>> Bench<L> {
                     }
                     Effect::Check { slot, value } => {
                         let verdict = if value.is_valid() { Verdict::Valid } else { Verdict::Invalid("other body") };
-                        inputs.push_back(Input::Verdict { slot, id: value.id(), verdict });
+                        let answer = Input::Verdict { slot, id: value.id(), verdict };
+                        if self.slow { self.answers.push_back(answer) } else { inputs.push_back(answer) }
                     }
                     Effect::Decide { value, .. } if value.is_valid() => self.applied.push(value),
                     Effect::Decide { value, .. } => {
@@ -330,5 +347,123 @@ fn odd_forms_of_a_hostile_node_break_no_promise() {
         assert!(justified.is_good(), "justified, {seed}: {:?}", justified.violations);
         let simplex = run(&Arc::new(SimplexLab::new(4)), Run::new(seed, faults.clone()));
         assert!(simplex.is_good(), "simplex, {seed}: {:?}", simplex.violations);
+    }
+}
+
+mod slow_checks {
+    use super::*;
+
+    fn answer(bench: &mut Bench<JustifiedLab>) {
+        while let Some(answer) = bench.answers.pop_front() {
+            bench.step(Time::ZERO, answer);
+        }
+    }
+
+    /// The check of the honest proposal of round 0 takes longer than the rest of its round; the next proposer is hostile.
+    #[test]
+    fn istanbul_takes_no_verdict_about_one_form_for_another() {
+        let mut bench = Bench::new(IstanbulLab::new(4, Compat::default()), 2);
+        bench.slow = true;
+        let value = value();
+        let view = View::new(Slot::new(1), Round::ZERO);
+        bench.say(0, Body::Preprepare(Preprepare { view, value: value.clone() }));
+        assert_eq!(bench.answers.len(), 1);
+        let view = View::new(Slot::new(1), Round::new(1));
+        let ask = Subject { view, digest: B256::ZERO, prev_hash: B256::ZERO };
+        for from in [0, 1, 3] {
+            bench.say(from, Body::RoundChange(ask));
+        }
+        assert_eq!(bench.engine.status().round, Round::new(1));
+        bench.say(1, Body::Preprepare(Preprepare { view, value: value.clone().spoilt() }));
+        // The answer to the first question.
+        let first = bench.answers.pop_front().unwrap();
+        bench.step(Time::ZERO, first);
+        let subject = Subject { view, digest: value.id(), prev_hash: B256::ZERO };
+        for body in [Body::Prepare(subject), Body::Commit(subject)] {
+            [0, 1, 3].into_iter().for_each(|from| bench.say(from, body.clone()));
+        }
+        assert_eq!(
+            (bench.failed, bench.said.contains(&"prepare")),
+            (0, false),
+            "the application has refused that form"
+        );
+    }
+
+    fn honest_request_beside_a_hostile_one(hostile: usize, honest: usize) {
+        let mut bench = Bench::new(JustifiedLab::new(4), 1);
+        bench.slow = true;
+        let claim = claims(&bench.lab, hostile, value().spoilt());
+        bench.hear(hostile, claim);
+        let msg = asks(&bench.lab, 0);
+        bench.hear(0, msg);
+        assert_eq!(bench.answers.len(), 1);
+        let claim = claims(&bench.lab, honest, value());
+        bench.hear(honest, claim);
+        answer(&mut bench);
+        assert!(bench.said.contains(&"proposal"), "{:?} {:?}", bench.said, bench.refused);
+    }
+
+    #[test]
+    fn justified_spoils_nobody_for_another_2_3() {
+        honest_request_beside_a_hostile_one(2, 3);
+    }
+
+    #[test]
+    fn justified_spoils_nobody_for_another_3_2() {
+        honest_request_beside_a_hostile_one(3, 2);
+    }
+
+    /// The proposer of round 0 is hostile and late; the one of round 1 puts forward the same value as it was prepared.
+    #[test]
+    fn justified_refuses_no_proposal_for_another_form() {
+        let mut bench = Bench::new(JustifiedLab::new(4), 2);
+        bench.slow = true;
+        let (lab, value) = (JustifiedLab::new(4), value());
+        let signed = vote(&lab, 0, Kind::Proposal, 0, value.id(), None);
+        bench.hear(0, JustifiedMessage { value: Some(value.clone().spoilt()), ..JustifiedMessage::plain(signed) });
+        assert_eq!(bench.answers.len(), 1);
+        let again = claims(&lab, 1, value.clone());
+        let round_changes = [again.signed.clone(), asks(&lab, 0).signed, asks(&lab, 3).signed].into();
+        let signed = vote(&lab, 1, Kind::Proposal, 1, value.id(), None);
+        bench.hear(1, JustifiedMessage { signed, round_changes, ..again });
+        answer(&mut bench);
+        assert!(bench.said.contains(&"prepare"), "{:?}", bench.refused);
+    }
+
+    /// Checks that take two rounds each.
+    #[test]
+    fn justified_takes_no_verdict_about_one_form_for_another() {
+        let mut bench = Bench::new(JustifiedLab::new(4), 3);
+        bench.slow = true;
+        let (lab, value) = (JustifiedLab::new(4), value());
+        let propose = |bench: &mut Bench<JustifiedLab>, node: usize, round: u64, value: LabValue| {
+            let id = value.id();
+            let signed = vote(&lab, node, Kind::Proposal, round, id, None);
+            let claim = Some((Round::ZERO, id));
+            let ask = |from: usize| vote(&lab, from, Kind::RoundChange, round, B256::ZERO, claim);
+            let (round_changes, prepares) = if round == 0 {
+                (vec![], vec![])
+            } else {
+                ([0, 1, 2].map(ask).into(), [0, 1, 2].map(|node| vote(&lab, node, Kind::Prepare, 0, id, None)).into())
+            };
+            bench.hear(node, JustifiedMessage { signed, value: Some(value), round_changes, prepares });
+        };
+        let hear_one = |bench: &mut Bench<JustifiedLab>| {
+            if let Some(answer) = bench.answers.pop_front() {
+                bench.step(Time::ZERO, answer);
+            }
+        };
+        propose(&mut bench, 0, 0, value.clone().spoilt());
+        propose(&mut bench, 1, 1, value.clone());
+        hear_one(&mut bench);
+        propose(&mut bench, 2, 2, value.clone());
+        hear_one(&mut bench);
+        propose(&mut bench, 0, 4, value.clone().spoilt());
+        answer(&mut bench);
+        for node in [0, 1, 2] {
+            let msg = JustifiedMessage::plain(vote(&lab, node, Kind::Commit, 4, value.id(), None));
+            bench.hear(node, msg);
+        }
+        assert_eq!(bench.failed, 0);
     }
 }

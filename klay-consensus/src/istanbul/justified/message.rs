@@ -163,13 +163,21 @@ impl SignedVote {
     }
 }
 
-/// What a committed seal signs: block hash, the code of a commit, and the low 8 bits of the round. The round is agreed
-/// here, unlike in the reference.
+/// What a committed seal signs: block hash, the code of a commit, and the round, which is agreed here, unlike in the
+/// reference: its low 8 bits, then the rest of it in 8 bytes unless that is zero. A header has the low 8 bits alone, so
+/// whoever imports it tries the rounds that end so (see [`sealed_rounds`]).
 pub fn seal_digest(id: B256, round: Round) -> B256 {
-    let mut preimage = [2; 34];
-    preimage[..32].copy_from_slice(id.as_slice());
-    preimage[33] = round.get() as u8;
+    let mut preimage = [id.as_slice(), &[2, round.get() as u8]].concat();
+    let high = round.get() >> 8;
+    if high > 0 {
+        preimage.extend_from_slice(&high.to_be_bytes());
+    }
     keccak256(preimage)
+}
+
+/// Rounds whose low 8 bits a header has, lowest first, up to round 16,383: days of the longest waits.
+pub fn sealed_rounds(low: u8) -> impl Iterator<Item = Round> {
+    (0..64).map(move |high: u64| Round::new(high << u8::BITS | u64::from(low)))
 }
 
 /// A message.
@@ -248,7 +256,14 @@ impl<V: WireValue> JustifiedMessage<V> {
         input.end("message")?;
         let signed = SignedVote::decode(&mut list)?;
         let value = if list.next_is_list() {
-            Some(V::decode(&mut list)?)
+            // An eighth is left for what proves it: a value that can be proposed can be claimed and proposed again.
+            let before = list.rest().len();
+            let value = V::decode(&mut list)?;
+            let (got, limit) = (before - list.rest().len(), limits.message - limits.message / 8);
+            if got > limit {
+                return Err(Malformed::TooLarge { got, limit });
+            }
+            Some(value)
         } else {
             let empty = list.bytes("message.value")?;
             if !empty.is_empty() {

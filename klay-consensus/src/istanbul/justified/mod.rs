@@ -31,7 +31,7 @@ mod message;
 mod proof;
 mod record;
 mod rounds;
-mod values;
+pub(super) mod values;
 mod votes;
 
 use std::{
@@ -55,7 +55,7 @@ use crate::types::{
 };
 
 pub use evidence::check_evidence;
-pub use message::{Claim, JustifiedCodec, JustifiedMessage, Kind, SignedVote, Vote, seal_digest};
+pub use message::{Claim, JustifiedCodec, JustifiedMessage, Kind, SignedVote, Vote, seal_digest, sealed_rounds};
 pub use proof::decision_holds;
 pub use record::JustifiedRecord;
 
@@ -320,11 +320,14 @@ impl<V: WireValue> Justified<V> {
                 JustifiedRecord::Prepared { view, .. } => view.round.saturating_add(1),
             };
             self.restored = self.restored.max(Some(round));
-            if let JustifiedRecord::Prepared { view, proof } = &record
-                && let Ok(message) = JustifiedMessage::decode(proof, Limits::default())
-                && let Some(value) = message.value
-            {
-                self.prepared = Some(Prepared { round: view.round, value, votes: message.prepares });
+            if let JustifiedRecord::Prepared { view, proof } = &record {
+                // What was committed to must not be forgotten, however long it is.
+                let limits = Limits { message: usize::MAX, entries: usize::MAX };
+                let message = JustifiedMessage::decode(proof, limits).ok();
+                let Some((value, votes)) = message.and_then(|m| Some((m.value?, m.prepares))) else {
+                    return Err(Refuse::Log("what was prepared cannot be read"));
+                };
+                self.prepared = Some(Prepared { round: view.round, value, votes });
             }
         }
         Ok(())

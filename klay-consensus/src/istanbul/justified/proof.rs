@@ -14,7 +14,7 @@ use alloy_primitives::{Address, B256};
 
 use super::{
     JustifiedMessage,
-    message::{Claim, Kind, SignedVote, seal_digest},
+    message::{Claim, Kind, SignedVote, seal_digest, sealed_rounds},
 };
 use crate::{
     istanbul::{
@@ -25,14 +25,15 @@ use crate::{
 };
 
 /// Whether `cert` proves that a value was decided, in the committee of its height (JE-11). All that an importing node
-/// needs: what it asks for is what decides.
+/// needs: what it asks for is what decides. A header has the low 8 bits of the round.
 pub fn decision_holds<V: HeaderValue>(
     value: &V,
     cert: &CommittedSeals,
     committee: &Committee<Address>,
     authors: &dyn Authors,
 ) -> bool {
-    seal::is_quorum(seal_digest(value.id(), cert.round), &cert.seals, committee, authors)
+    let holds = |round| seal::is_quorum(seal_digest(value.id(), round), &cert.seals, committee, authors);
+    sealed_rounds(cert.round.get() as u8).any(holds)
 }
 
 /// What signatures are checked with.

@@ -6,8 +6,8 @@ use alloy_primitives::{Address, B256, Bytes};
 
 use super::{
     Cx, Domain, Effect, Floor, Height, Justified, JustifiedMessage, JustifiedRecord, Kind, Klaytn, PROPOSE_TIMER,
-    Phase, Prepared, REPEAT_TIMER, RETRY_TIMER, ROUND_TIMER, ROUNDS_AHEAD, Rejected, Round, RoundHistory, SignedVote,
-    Slot, Statement, TimerId, TimerKind, Unsigned, View, Vote, WireValue,
+    Phase, Prepared, REPEAT_TIMER, RETRY_TIMER, ROUND_TIMER, Rejected, Round, RoundHistory, SignedVote, Slot,
+    Statement, TimerId, TimerKind, Unsigned, View, Vote, WireValue,
 };
 use crate::{
     istanbul::seal,
@@ -163,9 +163,7 @@ impl<V: WireValue> Justified<V> {
         if view.round < self.view.round {
             return Err(Rejected::stale("JE-7", "old round"));
         }
-        if view.round.get() - self.view.round.get() > ROUNDS_AHEAD {
-            return Err(Rejected::by_sender("JE-7", "too many rounds ahead"));
-        }
+        // However far ahead: one request of a sender is kept, and whoever has been away has to hear of it.
         if !committee.is_member(from) {
             return Err(Rejected::by_sender("JE-7", "sender is not in the committee"));
         }

@@ -68,14 +68,19 @@ impl<V: WireValue> Justified<V> {
         }
     }
 
-    /// Has a value looked at; the one of its name that is accepted or looked at already, if there is one.
+    /// Has a value looked at; the one of its name that is accepted, if there is one. While another one of its name is looked
+    /// at, it waits for that verdict.
     pub(super) fn examine(&mut self, cx: &mut Cx<'_, V>, value: V) {
         let id = value.id();
-        if self.examined.len() >= VALUES && !self.examined.contains_key(&id) {
+        // A verdict says a name and no more: one question about a name at a time.
+        if self.examined.contains_key(&id) {
+            return;
+        }
+        if self.examined.len() >= VALUES {
             self.examined.pop_first();
         }
         let value = self.accepted(&id).cloned().unwrap_or(value);
-        let value = self.examined.entry(id).or_insert(value).clone();
+        self.examined.insert(id, value.clone());
         cx.push(Effect::Check { slot: self.view.slot, value });
     }
 
@@ -90,20 +95,32 @@ impl<V: WireValue> Justified<V> {
     }
 
     pub(super) fn verdict(&mut self, cx: &mut Cx<'_, V>, id: B256, verdict: Verdict) {
+        let Some(looked_at) = self.examined.remove(&id) else { return };
+        if matches!(verdict, Verdict::Invalid(_)) {
+            let proposed = self.checking.as_ref().filter(|m| m.signed.vote.digest == id);
+            let claimed = self.vetting.filter(|(_, vetted)| *vetted == id);
+            let claimed = claimed.and_then(|(from, _)| self.round_changes.get(&from));
+            let value = proposed.or(claimed).and_then(|m| m.value.clone());
+            if let Some(value) = value.filter(|value| value.id() == id && !same(value, &looked_at)) {
+                // It was said of another form.
+                return self.examine(cx, value);
+            }
+        }
         let proposal = self.checking.take_if(|m| m.signed.vote.digest == id);
         let request = self.vetting.take_if(|(_, vetted)| *vetted == id);
         match verdict {
             Verdict::Valid => {
-                let Some(value) = self.examined.remove(&id) else { return };
+                let value = looked_at;
                 self.remember(value.clone());
                 if proposal.is_some() {
                     self.accept(cx, value);
                 } else if request.is_some() {
                     self.try_propose(cx);
                 }
+                // Its commits may have come before.
+                self.try_decide(cx);
             }
             Verdict::Invalid(reason) => {
-                self.examined.remove(&id);
                 if let Some(message) = proposal {
                     let from = message.signed.from;
                     cx.push(Effect::Rejected { from, why: Rejected::by_sender("JE-2", reason) });
@@ -125,4 +142,12 @@ impl<V: WireValue> Justified<V> {
             }
         }
     }
+}
+
+/// Whether two values of one name are the same in all that they carry.
+pub(in crate::istanbul) fn same<V: WireValue>(a: &V, b: &V) -> bool {
+    let [mut left, mut right] = [Vec::new(), Vec::new()];
+    a.encode(&mut left);
+    b.encode(&mut right);
+    left == right
 }

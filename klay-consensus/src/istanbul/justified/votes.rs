@@ -151,7 +151,7 @@ impl<V: WireValue> Justified<V> {
     }
 
     /// JE-5.
-    fn try_decide(&mut self, cx: &mut Cx<'_, V>) {
+    pub(super) fn try_decide(&mut self, cx: &mut Cx<'_, V>) {
         if self.phase == Phase::Decided {
             return;
         }

@@ -147,6 +147,8 @@ pub struct Istanbul<V: WireValue> {
     backlog: Backlog<V>,
     /// A proposal that the application looks at.
     checking: Option<(Address, Message<V>)>,
+    /// What the application looks at, by name: a verdict says no more.
+    examined: BTreeMap<B256, V>,
     /// A proposal whose time lies ahead.
     early: Option<(Address, Message<V>)>,
     sealing: Option<(Ticket, V)>,
@@ -262,6 +264,7 @@ impl<V: WireValue> Istanbul<V> {
             future_requests: Vec::new(),
             building: false,
             checking: None,
+            examined: BTreeMap::new(),
             early: None,
             sealing: None,
             speech: Speech::default(),

@@ -7,12 +7,15 @@ use super::{
     Queued, RETRY_TIMER, Rejected, State, Step, Verdict, View, WireValue,
 };
 use crate::{
-    istanbul::seal,
+    istanbul::{justified::values::same, seal},
     types::{Domain, Statement, Step as Said},
 };
 
 /// Local blocks kept for heights to come. The reference has no limit; its host builds one block per head.
 const FUTURE_REQUESTS: usize = 16;
+
+/// Values that the application looks at, at most: no answer to more of them is waited for.
+const EXAMINED: usize = 16;
 
 impl<V: WireValue> Istanbul<V> {
     /// Asks the application for a block if one is needed now.
@@ -156,8 +159,21 @@ impl<V: WireValue> Istanbul<V> {
             return Ok(Handled::Done);
         }
         self.checking = Some((sender, message.clone()));
-        cx.push(Effect::Check { slot: preprepare.view.slot, value: value.clone() });
+        self.examine(cx, value.clone());
         Ok(Handled::Pending)
+    }
+
+    /// Has a value looked at. A verdict says a name and no more, so there is one question about a name at a time; another
+    /// value of that name waits for its answer.
+    fn examine(&mut self, cx: &mut Step<'_, V>, value: V) {
+        if self.examined.contains_key(&value.id()) {
+            return;
+        }
+        if self.examined.len() >= EXAMINED {
+            self.examined.pop_first();
+        }
+        self.examined.insert(value.id(), value.clone());
+        cx.push(Effect::Check { slot: value.height().slot(), value });
     }
 
     /// PP-2.
@@ -177,6 +193,16 @@ impl<V: WireValue> Istanbul<V> {
     }
 
     pub(super) fn verdict(&mut self, cx: &mut Step<'_, V>, id: B256, verdict: Verdict) {
+        let Some(looked_at) = self.examined.remove(&id) else { return };
+        if let Some((_, message)) = &self.checking
+            && let Body::Preprepare(preprepare) = &message.body
+            && preprepare.value.id() == id
+            && !same(&preprepare.value, &looked_at)
+        {
+            // It was said of another form.
+            let value = preprepare.value.clone();
+            return self.examine(cx, value);
+        }
         let Some((sender, message)) = self.checking.take_if(|(_, message)| proposed(message) == Some(id)) else {
             return;
         };
