@@ -471,7 +471,7 @@ impl Shared<'_> {
     async fn alone(&self, authority: Authority) -> Result<Driver, StartError> {
         let Authority { key, rewardbase, pace, period, gas_limit } = authority;
         let author = author(&key, rewardbase, gas_limit, period)?;
-        let keeper = self.keeper(EngineKind::Dev, period);
+        let keeper = self.keeper(EngineKind::Dev, period, Some(author.address));
         let memory = (self.log_folder(None)?, None);
         self.drive(keeper, author, key, Pace::Dev(pace), memory, None).await
     }
@@ -479,7 +479,7 @@ impl Shared<'_> {
     /// Joins a network.
     async fn join(&self, membership: Membership) -> Result<(Option<Network>, Option<Driver>), StartError> {
         let Membership { network, engine, block_time, validator } = membership;
-        let keeper = self.keeper(engine, block_time);
+        let keeper = self.keeper(engine, block_time, validator.as_ref().map(|validator| validator.key.address()));
         let key_file = validator.as_ref().and_then(|validator| validator.key_file.as_deref());
         let log = self.log_folder(key_file)?;
         let network = Network::start(network::Parts {
@@ -504,8 +504,10 @@ impl Shared<'_> {
         }
     }
 
-    fn keeper(&self, engine: EngineKind, period: u64) -> Arc<Keeper> {
-        Keeper::new(self.chain.clone(), self.pool.clone(), Arc::clone(self.metrics), engine, period)
+    /// `me` is who votes, if anybody does.
+    fn keeper(&self, engine: EngineKind, period: u64, me: Option<Address>) -> Arc<Keeper> {
+        let votes = me.map(|me| (me, self.votes.clone()));
+        Keeper::new(self.chain.clone(), self.pool.clone(), Arc::clone(self.metrics), (engine, period), votes)
     }
 
     /// Where the memory of the key lies.

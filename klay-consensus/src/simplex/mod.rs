@@ -55,7 +55,7 @@ use alloy_primitives::{Address, B256};
 pub use config::{Delta, SimplexConfig};
 pub use evidence::check_evidence;
 pub use message::{Certificate, Kind, SignedVote, SimplexCodec, SimplexMessage, Vote, final_digest};
-pub use proof::{certificate_holds, decision_holds, proposed_in};
+pub use proof::{certificate_holds, decision_holds, proposed_in, sealed_views};
 pub use record::SimplexRecord;
 pub use views::{before_epoch, place_of};
 

@@ -47,6 +47,14 @@ pub fn certificate_holds(
     sound && seal::is_quorum(certificate.vote.digest(domain), &certificate.seals, committee, authors)
 }
 
+/// The views in which a quorum may have made a header's committed seals, lowest first; `later` is the byte that the header
+/// has: the low 8 bits of how many views later than the value's own. Empty if the header does not say its view.
+pub fn sealed_views(header: &Header, later: u8) -> impl Iterator<Item = Slot> + use<> {
+    let first = proposed_in(header);
+    let later = (u64::from(later)..=u64::from(later) + PASSED_OVER).step_by(1 << u8::BITS);
+    first.into_iter().flat_map(move |first| later.clone().map(move |later| first.saturating_add(later)))
+}
+
 /// Whether `cert` proves that a value is final, in the committee of its views. All that an importing node needs. A header
 /// has 8 bits for how many views later that was, which may be more than 255.
 pub fn decision_holds<V: HeaderValue>(
@@ -55,10 +63,6 @@ pub fn decision_holds<V: HeaderValue>(
     committee: &Committee<Address>,
     authors: &dyn Authors,
 ) -> bool {
-    let Some(first) = proposed_in(value.header()) else { return false };
-    let mut later = (cert.round.get()..=cert.round.get().saturating_add(PASSED_OVER)).step_by(1 << u8::BITS);
-    later.any(|later| {
-        let digest = final_digest(value.id(), first.saturating_add(later));
-        seal::is_quorum(digest, &cert.seals, committee, authors)
-    })
+    sealed_views(value.header(), cert.round.get() as u8)
+        .any(|view| seal::is_quorum(final_digest(value.id(), view), &cert.seals, committee, authors))
 }

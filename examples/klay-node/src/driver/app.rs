@@ -106,6 +106,9 @@ impl NodeApp {
     }
 
     fn take(&self, value: Proposal, cert: &CommittedSeals) -> Result<Tip<Klaytn<Proposal>>, ApplyError> {
+        if self.keeper.has(value.header().number, value.id()) {
+            return Ok(self.keeper.tip());
+        }
         let executed = self.executed(&value).map_err(|error| match error {
             // A name that Istanbul has decided was found good: what is wrong is what came here under it. Others may have
             // applied the block, so the lock stays (VT-8) until it comes from them. Other engines ask for it again.
@@ -124,7 +127,6 @@ impl NodeApp {
         match self.keeper.decided(header.clone(), hash, author, &executed) {
             Ok(Taken::New(head)) => {
                 self.rest.after(executed.transactions.len());
-                self.votes.included(author, self.author.address, &header);
                 Ok(self.keeper.tip_of(&head.block))
             }
             Ok(Taken::Known) => Ok(self.keeper.tip()),

@@ -65,7 +65,7 @@ pub(super) fn build(
     let mut executor = BlockExecutor::new(base.state.clone(), chain.context_of(&header, author.address));
     executor.begin(base.hash)?;
     let max_blobs = chain.config().blob_config(header.number).map_or(0, |blobs| blobs.max);
-    let transactions = fill(&mut executor, pool, author, max_blobs, deadline);
+    let transactions = fill(&mut executor, pool, author, max_blobs, deadline)?;
     if transactions.is_empty() && !empty {
         return Ok(None);
     }
@@ -129,7 +129,7 @@ fn fill(
     author: &Author,
     mut blobs: u64,
     deadline: Instant,
-) -> Vec<SharedTx> {
+) -> Result<Vec<SharedTx>, ExecuteError> {
     let mut transactions = Vec::new();
     let mut room = MAX_BLOCK_SIZE - HEADER_ROOM;
     let mut best = pool.best();
@@ -149,10 +149,12 @@ fn fill(
                 blobs -= carried;
                 transactions.push(tx);
             }
+            // It says nothing about the transaction.
+            Err(TxError::State(error)) => return Err(error.into()),
             Err(error) => set_aside(&error, &tx, pool, &mut best),
         }
     }
-    transactions
+    Ok(transactions)
 }
 
 /// What becomes of a transaction that cannot be included.

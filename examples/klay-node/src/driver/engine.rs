@@ -16,6 +16,14 @@ use klay_core::{
 use super::DriverError;
 use crate::council::BlockCouncil;
 
+/// What a committed seal may sign.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sealed {
+    pub(super) digest: B256,
+    /// Whose committee alone may have made it.
+    pub(super) round: Option<Round>,
+}
+
 /// How blocks are decided. All nodes of a chain have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EngineKind {
@@ -48,15 +56,25 @@ impl EngineKind {
         Self::ALL.into_iter().find(|engine| engine.name() == name)
     }
 
-    /// What a committed seal of a header signs; `round` is the byte that the header has for it. `None` if the header does
-    /// not say enough.
-    pub(super) fn seal_digest(self, header: &Header, hash: B256, round: u8) -> Option<B256> {
+    /// What the committed seals of a header may sign, likeliest first, each with the round whose committee alone may have
+    /// made them (`None`: the whole council). `low` is what the header has for the round: its low 8 bits.
+    ///
+    /// # Errors
+    /// If the header does not say enough, or names the view of another height.
+    pub(super) fn sealed(self, header: &Header, hash: B256, low: u8) -> Result<Vec<Sealed>, &'static str> {
         match self {
-            Self::Dev | Self::Istanbul => Some(seal::committed_digest(hash)),
-            Self::Justified => Some(justified::seal_digest(hash, Round::new(round.into()))),
+            Self::Dev | Self::Istanbul => Ok(vec![Sealed { digest: seal::committed_digest(hash), round: None }]),
+            Self::Justified => Ok(justified::sealed_rounds(low)
+                .map(|round| Sealed { digest: justified::seal_digest(hash, round), round: Some(round) })
+                .collect()),
             Self::Simplex => {
-                let view = simplex::proposed_in(header)?.saturating_add(round.into());
-                Some(simplex::final_digest(hash, view))
+                // Each height is an epoch of its own: see where the engine is hosted.
+                let views = simplex::sealed_views(header, low).map(|view| (view, simplex::place_of(view)));
+                let of_height = views.filter(|(_, (epoch, _))| Some(*epoch) == header.number.checked_sub(1));
+                let sealed = of_height
+                    .map(|(view, (_, round))| Sealed { digest: simplex::final_digest(hash, view), round: Some(round) });
+                let sealed: Vec<_> = sealed.collect();
+                if sealed.is_empty() { Err("no view of this height") } else { Ok(sealed) }
             }
         }
     }
@@ -79,30 +97,34 @@ impl EngineKind {
         }
     }
 
-    /// The round whose committee alone may have sealed a block; `None` if it is the whole council. `round` is the byte that
-    /// the header has for it.
-    ///
-    /// # Errors
-    /// If the header does not say it, or the view of another height.
-    pub(super) fn committee_round(self, header: &Header, round: u8) -> Result<Option<Round>, &'static str> {
-        match self {
-            Self::Dev | Self::Istanbul => Ok(None),
-            Self::Justified => Ok(Some(Round::new(round.into()))),
-            Self::Simplex => {
-                let view = simplex::proposed_in(header).ok_or("it does not say in which view")?;
-                // Each height is an epoch of its own: see where the engine is hosted.
-                match simplex::place_of(view.saturating_add(round.into())) {
-                    (epoch, round) if Some(epoch) == header.number.checked_sub(1) => Ok(Some(round)),
-                    _ => Err("a view of another height"),
-                }
+    /// What the seals of a block in the chain are over: the first is of somebody in the council.
+    fn sealed_as(self, header: &Header, hash: B256, council: &BlockCouncil) -> Option<Sealed> {
+        let extra = ExtraView::decode(&header.extra).ok()?;
+        let sealed = self.sealed(header, hash, extra.round()).ok()?;
+        let first: Option<&[u8; 65]> = extra.committed_seals().next().and_then(|seal| seal.try_into().ok());
+        match (&sealed[..], first) {
+            ([only], _) => Some(*only),
+            (several, None) => several.first().copied(),
+            (several, Some(seal)) => {
+                let is_voter = |signer: Address| council.council().contains(signer);
+                several.iter().copied().find(|s| seal::seal_author(s.digest, seal).is_some_and(is_voter))
             }
         }
     }
 
-    /// Who has committed to a block, in the order of its seals; `None` if one of them is nobody's.
-    pub(crate) fn committers(self, header: &Header, hash: B256) -> Option<Vec<Address>> {
+    /// The round that decided a block in the chain, as its committee is asked for. `None` if its header does not say it.
+    pub(crate) fn decided_in(self, header: &Header, hash: B256, council: &BlockCouncil) -> Option<Round> {
+        if header.number == 0 {
+            return Some(Round::ZERO);
+        }
+        let low = ExtraView::decode(&header.extra).ok()?.round();
+        Some(self.sealed_as(header, hash, council)?.round.unwrap_or(Round::new(low.into())))
+    }
+
+    /// Who has committed to a block in the chain, in the order of its seals; `None` if one of them is nobody's.
+    pub(crate) fn committers(self, header: &Header, hash: B256, council: &BlockCouncil) -> Option<Vec<Address>> {
         let extra = ExtraView::decode(&header.extra).ok()?;
-        let digest = self.seal_digest(header, hash, extra.round())?;
+        let digest = self.sealed_as(header, hash, council)?.digest;
         extra.committed_seals().map(|seal| seal::seal_author(digest, seal.try_into().ok()?)).collect()
     }
 

@@ -28,8 +28,9 @@ use klay_vm::{
 use super::{
     EngineKind,
     base::Base,
+    engine::Sealed,
     finalise::{self, ExecuteError},
-    votes,
+    votes::{self, VoteProblem},
 };
 use crate::{Chain, SharedTx, council::BlockCouncil};
 
@@ -114,7 +115,10 @@ impl Judge {
             }
             Err(error) => return Err(Unfit::invalid("header", error)),
         };
-        votes::check(chain, author, number, &header.vote).map_err(|error| Unfit::invalid("vote", error))?;
+        votes::check(chain, author, number, &header.vote).map_err(|problem| match problem {
+            VoteProblem::Chain(error) => Unfit::Failed(error.into()),
+            VoteProblem::Refused(refusal) => Unfit::invalid("vote", refusal),
+        })?;
         chain
             .with_schedule(|schedule| verify_data(&header.governance, number, schedule))
             .map_err(|error| Unfit::invalid("governance", error))?;
@@ -126,20 +130,23 @@ impl Judge {
     pub(super) fn seals(&self, header: &Header, hash: B256) -> Result<(), Unfit> {
         let council = self.council(header.number)?;
         let extra = IstanbulExtra::decode(&header.extra).map_err(|error| Unfit::invalid("extra", error))?;
-        let digest = self.engine.seal_digest(header, hash, extra.round());
-        let digest = digest.ok_or_else(|| Unfit::invalid("extra", "it does not say what the seals are over"))?;
-        let round = self.engine.committee_round(header, extra.round());
-        let voters = match round.map_err(|detail| Unfit::invalid("extra", detail))? {
-            None => council.council().as_slice().to_vec(),
-            Some(round) => self.engine.members(&council, round).map_err(|error| Unfit::invalid("committee", error))?,
-        };
-        let mut signers = Vec::with_capacity(extra.committed_seals.len().min(voters.len()));
-        for seal in &extra.committed_seals {
-            let signer = seal::seal_author(digest, seal).filter(|signer| voters.contains(signer));
-            match signer {
-                Some(signer) if !signers.contains(&signer) => signers.push(signer),
-                _ => return Err(Unfit::invalid("committed seals", "a seal of nobody who votes, or a second one")),
+        let sealed = self.engine.sealed(header, hash, extra.round());
+        let mut signers = Vec::new();
+        // Whatever the first seal is of nobody over, the seals are not over.
+        for Sealed { digest, round } in sealed.map_err(|detail| Unfit::invalid("extra", detail))? {
+            let voters = match round {
+                None => council.council().as_slice().to_vec(),
+                Some(round) => {
+                    self.engine.members(&council, round).map_err(|error| Unfit::invalid("committee", error))?
+                }
+            };
+            signers = distinct(&extra.committed_seals, digest, &voters);
+            if !signers.is_empty() || extra.committed_seals.is_empty() {
+                break;
             }
+        }
+        if signers.len() < extra.committed_seals.len() {
+            return Err(Unfit::invalid("committed seals", "a seal of nobody who votes, or a second one"));
         }
         let needed = match self.engine {
             EngineKind::Istanbul => quorum::import(council.voting_size()),
@@ -214,6 +221,18 @@ impl Judge {
     }
 }
 
+/// Who made the seals, up to the first that is of nobody among `voters`, or a second one.
+fn distinct(seals: &[[u8; 65]], digest: B256, voters: &[Address]) -> Vec<Address> {
+    let mut signers = Vec::with_capacity(seals.len().min(voters.len()));
+    for seal in seals {
+        match seal::seal_author(digest, seal).filter(|signer| voters.contains(signer)) {
+            Some(signer) if !signers.contains(&signer) => signers.push(signer),
+            _ => break,
+        }
+    }
+    signers
+}
+
 /// BLS keys as they are registered behind the parent.
 struct Registered<'a> {
     keys: &'a ProposerKeys,
@@ -241,6 +260,7 @@ fn now() -> WallTime {
 pub(super) mod tests {
     use std::sync::Arc;
 
+    use klay_consensus::{simplex, types::Slot};
     use klay_core::{PublicKey, crypto::sign_digest, genesis::Genesis, storage::Memory};
 
     use super::*;
@@ -274,7 +294,10 @@ pub(super) mod tests {
         let mut extra = IstanbulExtra::genesis(Vec::new());
         extra.vanity[23..31].copy_from_slice(&view.to_be_bytes());
         let mut header = Header { number: 1, extra: extra.encode().into(), ..Header::default() };
-        let digest = engine.seal_digest(&header, hash, 0).unwrap();
+        let digest = match engine {
+            EngineKind::Simplex => simplex::final_digest(hash, Slot::new(view)),
+            _ => engine.sealed(&header, hash, 0).unwrap()[0].digest,
+        };
         extra.committed_seals = secrets.iter().map(|secret| seal_of(secret, digest)).collect();
         header.extra = extra.encode().into();
         (header, hash)
@@ -305,6 +328,35 @@ pub(super) mod tests {
             assert_eq!(verdict(&inside[..1]).is_ok(), one_is_enough, "{engine:?}");
             assert!(verdict(&[inside[0], inside[0], inside[1]]).is_err(), "{engine:?}");
             assert_eq!(verdict(&with_a_stranger).is_ok(), all_vote, "{engine:?}");
+        }
+    }
+
+    /// A header has the low 8 bits of a round.
+    #[test]
+    fn seals_of_late_rounds_are_found() {
+        let chain = chain();
+        let council = chain.council_at(1).unwrap();
+        for (engine, rounds) in
+            [(EngineKind::Justified, &[0, 255, 256, 300, 16_000][..]), (EngineKind::Simplex, &[0, 256, 300, 4_000])]
+        {
+            let judge = Judge::new(chain.clone(), engine);
+            for round in rounds {
+                let verdict = |low: u8| {
+                    let (mut header, hash) = sealed(engine, 1, &[]);
+                    let mut extra = IstanbulExtra::decode(&header.extra).unwrap();
+                    extra.vanity[31] = low;
+                    let low_round = engine.sealed(&header, hash, *round as u8).unwrap();
+                    let Sealed { digest, round } = low_round[*round as usize >> 8];
+                    let members = engine.members(&council, round.unwrap()).unwrap();
+                    let signers = SECRETS.iter().filter(|secret| members.contains(&address(secret)));
+                    extra.committed_seals = signers.map(|secret| seal_of(secret, digest)).collect();
+                    header.extra = extra.encode().into();
+                    let found = engine.decided_in(&header, hash, &council);
+                    judge.seals(&header, hash).is_ok() && found == round
+                };
+                assert!(verdict(*round as u8), "{engine:?}, {round}");
+                assert!(!verdict((*round as u8).wrapping_add(1)), "{engine:?}, {round}");
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     base::Undecided,
     judge::{Judge, Unfit},
     proposal::Executed,
+    votes::Votes,
 };
 use crate::{
     Chain, TxPool,
@@ -34,6 +35,8 @@ pub(crate) struct Keeper {
     pub(super) undecided: Undecided,
     /// Seconds between two blocks.
     pub(super) period: u64,
+    /// Votes that wait for a header of this validator.
+    votes: Option<(Address, Votes)>,
     writer: Mutex<()>,
 }
 
@@ -56,10 +59,22 @@ pub(super) enum Taken {
 }
 
 impl Keeper {
-    pub(crate) fn new(chain: Chain, pool: TxPool, metrics: Arc<Metrics>, engine: EngineKind, period: u64) -> Arc<Self> {
+    pub(crate) fn new(
+        chain: Chain,
+        pool: TxPool,
+        metrics: Arc<Metrics>,
+        (engine, period): (EngineKind, u64),
+        votes: Option<(Address, Votes)>,
+    ) -> Arc<Self> {
         let judge = Judge::new(chain.clone(), engine);
         let (undecided, writer) = (Undecided::default(), Mutex::default());
-        Arc::new(Self { chain, pool, metrics, judge, undecided, period, writer })
+        Arc::new(Self { chain, pool, metrics, judge, undecided, period, votes, writer })
+    }
+
+    /// Whether the chain has this block. Waits for what is being taken over.
+    pub(super) fn has(&self, number: u64, hash: B256) -> bool {
+        let _writer = self.writer.lock();
+        matches!(self.place(number, hash), Ok(Place::Same))
     }
 
     /// The newest block as an engine sees it.
@@ -131,6 +146,9 @@ impl Keeper {
         self.metrics.committed.add(transactions.len() as u64);
         self.pool.follow(self.chain.pool_head(), result.changed.iter().map(|(address, account)| (*address, account)));
         self.undecided.decided(number);
+        if let Some((me, votes)) = &self.votes {
+            votes.included(author, *me, &head.block.header);
+        }
         tracing::info!(number, %hash, transactions = transactions.len(), gas = result.gas_used, "block");
         Ok(head)
     }
@@ -227,7 +245,10 @@ mod tests {
     use std::time::Duration;
 
     use klay_consensus::{istanbul::HeaderValue as _, types::Value as _};
-    use klay_core::block::IstanbulExtra;
+    use klay_core::{
+        block::IstanbulExtra,
+        governance::{Vote, VoteAction},
+    };
     use klay_vm::randao::RevealSigner;
 
     use super::*;
@@ -243,8 +264,9 @@ mod tests {
     fn keeper(engine: EngineKind) -> (Arc<Keeper>, Arc<Executed>) {
         let chain = chain();
         let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
-        let keeper = Keeper::new(chain.clone(), pool, Arc::default(), engine, 1);
         let me = address(&SECRETS[0]);
+        let votes = Some((me, Votes::default()));
+        let keeper = Keeper::new(chain.clone(), pool, Arc::default(), (engine, 1), votes);
         let author = Author {
             address: me,
             rewardbase: me,
@@ -268,7 +290,7 @@ mod tests {
         extra.vanity[23..31].copy_from_slice(&1u64.to_be_bytes());
         let mut header = Header { number: 1, extra: extra.encode().into(), ..Header::default() };
         let hash = header.hash();
-        let digest = engine.seal_digest(&header, hash, 0).unwrap();
+        let digest = engine.sealed(&header, hash, 0).unwrap()[0].digest;
         extra.committed_seals = secrets.iter().map(|secret| seal_of(secret, digest)).collect();
         header.extra = extra.encode().into();
         assert_eq!(header.hash(), hash);
@@ -290,6 +312,22 @@ mod tests {
             assert!(matches!(refused, Err(Refused::Invalid { number: 1, .. })), "{engine:?}: {refused:?}");
             assert_eq!(keeper.metrics.forks.value(), 1, "{engine:?}");
         }
+    }
+
+    /// Whether it comes from the engine or from a peer.
+    #[test]
+    fn a_vote_waits_no_longer_once_its_block_is_in_the_chain() {
+        let (keeper, executed) = keeper(EngineKind::Istanbul);
+        let (me, votes) = keeper.votes.as_ref().unwrap();
+        let action = VoteAction::AddValidator(vec![Address::repeat_byte(7)]);
+        assert!(votes.cast(action.clone()));
+        let vote = Vote { voter: *me, action }.encode().into();
+        let last = keeper.chain.head();
+        let header = Header { number: 2, parent_hash: last.hash, vote, ..last.header.clone() };
+        let hash = header.hash();
+        assert!(keeper.append(header, hash, *me, &executed, true).is_ok());
+        assert_eq!(votes.waiting(), []);
+        assert!(keeper.has(2, hash) && !keeper.has(2, last.hash) && !keeper.has(3, hash));
     }
 
     #[test]

@@ -63,7 +63,11 @@ impl Votes {
                     header.vote = field;
                     return;
                 }
-                Err(error) => {
+                Err(VoteProblem::Chain(error)) => {
+                    tracing::error!(%error, key = action.key(), "vote cannot be checked");
+                    return;
+                }
+                Err(VoteProblem::Refused(error)) => {
                     tracing::warn!(%error, key = action.key(), "vote is dropped");
                     waiting.pop_front();
                 }

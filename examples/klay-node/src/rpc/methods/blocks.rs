@@ -176,7 +176,8 @@ fn with_consensus(s: &Services, sealed: &SealedBlock) -> Result<Value, RpcError>
         return Ok(Value::Object(object));
     }
     let broken = || RpcError::failed("internal error");
-    let committers = s.node.engine().committers(header, sealed.hash).ok_or_else(broken)?;
+    let council = super::governance::council_at(s, sealed.number())?;
+    let committers = s.node.engine().committers(header, sealed.hash, &council).ok_or_else(broken)?;
     let round = IstanbulExtra::decode(&header.extra).map_err(|_| broken())?.round();
     let chain = s.node.chain();
     // Here as a set, in the order of addresses; `getCommittee` gives the order in which it is drawn.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use klay_core::{
-    Address, U256,
+    Address,
     governance::{GovParams, GovernanceMode, ParamName, ParamValue, VoteAction},
 };
 use serde_json::{Value, value::RawValue};
@@ -47,7 +47,7 @@ fn action(key: &str, value: &Value) -> Option<VoteAction> {
                 (ParamValue::Text(_), Value::String(text)) => ParamValue::Text(text.clone()),
                 (ParamValue::Bool(_), Value::Bool(is_set)) => ParamValue::Bool(*is_set),
                 (ParamValue::Address(_), Value::String(text)) => ParamValue::Address(text.parse().ok()?),
-                (ParamValue::Big(_), Value::String(text)) => ParamValue::Big(U256::from_str_radix(text, 10).ok()?),
+                (ParamValue::Big(_), Value::String(text)) => name.read(text.as_bytes()).ok()?,
                 _ => return None,
             };
             name.check(&value).ok()?;
@@ -106,6 +106,8 @@ mod tests {
             ("kip71.gastarget", json!(-1)),
             ("kip71.gastarget", json!(1.5)),
             ("reward.ratio", json!("50/50/1")),
+            ("reward.mintingamount", json!("")),
+            ("reward.mintingamount", json!("1_0")),
             ("nonsense", json!("")),
         ] {
             assert_eq!(action(key, &value), None, "{key} {value}");

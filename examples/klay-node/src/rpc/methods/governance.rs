@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
-use klay_consensus::{types::Round, valset::AddressSet};
+use klay_consensus::valset::AddressSet;
 use klay_core::{
     Fork,
-    block::IstanbulExtra,
     governance::{GovParams, ParamName, ParamValue},
 };
 use parking_lot::Mutex;
@@ -70,12 +69,13 @@ fn committee(s: &Services, number: Option<BlockNumber>) -> Result<Vec<Address>, 
 
 /// As [`committee`].
 pub(super) fn committee_of(s: &Services, block: &SealedBlock) -> Result<Vec<Address>, RpcError> {
-    let extra = IstanbulExtra::decode(&block.header.extra).map_err(|_| RpcError::failed("internal error"))?;
-    let council = council_at(s, block.number())?;
-    s.node.engine().members(&council, Round::new(extra.round().into())).map_err(RpcError::from_error)
+    let (council, engine) = (council_at(s, block.number())?, s.node.engine());
+    let round = engine.decided_in(&block.header, block.hash, &council);
+    let round = round.ok_or_else(|| RpcError::failed("internal error"))?;
+    engine.members(&council, round).map_err(RpcError::from_error)
 }
 
-fn council_at(s: &Services, height: u64) -> Result<Arc<BlockCouncil>, RpcError> {
+pub(super) fn council_at(s: &Services, height: u64) -> Result<Arc<BlockCouncil>, RpcError> {
     s.node.chain().council_at(height).map_err(RpcError::from_error)
 }
 
