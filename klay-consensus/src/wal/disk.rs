@@ -94,7 +94,9 @@ impl FsDisk {
         let mut disk = Self::new(folder)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(disk.folder.join("lock"))?;
         match lock.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process uses this folder"));
+            }
             Err(fs::TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
             _ => disk.lock = Some(lock),
         }
