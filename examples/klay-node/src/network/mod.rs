@@ -300,6 +300,13 @@ impl std::fmt::Debug for Network {
 impl Network {
     /// Opens the ports and begins to connect.
     pub(crate) fn start(parts: Parts) -> Result<Self, NetworkError> {
+        let (network, connections) = Self::new(parts)?;
+        tokio::spawn(connections.run());
+        Ok(network)
+    }
+
+    /// Nobody is connected before the connections run.
+    fn new(parts: Parts) -> Result<(Self, Connections), NetworkError> {
         let Parts { config, engine, chain, pool, metrics, importer } = parts;
         let mut swarm = swarm::build(&config)?;
         for address in &config.listen {
@@ -351,8 +358,7 @@ impl Network {
             met: HashMap::new(),
             found: BTreeMap::new(),
         };
-        tokio::spawn(connections.run());
-        Ok(network)
+        Ok((network, connections))
     }
 
     /// Closes all connections.

@@ -226,6 +226,11 @@ impl Peers {
         self.sessions.lock().contains_key(id)
     }
 
+    /// Everybody with a session.
+    pub(super) fn ids(&self) -> Vec<PeerId> {
+        self.sessions.lock().keys().copied().collect()
+    }
+
     /// Everybody who has greeted.
     pub(super) fn greeted(&self) -> Vec<Arc<Session>> {
         let mut greeted: Vec<_> = self.sessions.lock().values().filter(|s| s.role().is_some()).cloned().collect();

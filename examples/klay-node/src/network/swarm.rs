@@ -225,7 +225,10 @@ impl Connections {
             tokio::select! {
                 () = closed.cancelled() => return,
                 event = self.swarm.select_next_some() => self.handle(event),
-                _ = redial.tick() => self.redial(start.elapsed()),
+                _ = redial.tick() => {
+                    self.bury();
+                    self.redial(start.elapsed());
+                }
                 Some(found) = self.lookups.join_next() => {
                     if let Ok((peer, places)) = found {
                         self.found_static(&peer, places);
@@ -265,7 +268,7 @@ impl Connections {
         }
     }
 
-    fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
+    pub(super) fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, peer = %self.swarm.local_peer_id(), "listening for peers");
@@ -315,6 +318,17 @@ impl Connections {
             }
             _ => {}
         }
+    }
+
+    /// Ends sessions without a connection: a stream may be taken in after the news that its connection is closed, and
+    /// begins one that nothing else would end.
+    fn bury(&self) {
+        for id in self.network.0.peers.ids() {
+            if !self.swarm.is_connected(&id) {
+                self.network.disconnected(&id);
+            }
+        }
+        self.network.0.fetching.lock().retain(|id, _| self.swarm.is_connected(id));
     }
 
     fn redial(&mut self, up: Duration) {

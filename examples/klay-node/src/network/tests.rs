@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use klay_core::{
     Payload, PublicKey, U256,
     crypto::sign_digest,
@@ -43,15 +44,34 @@ pub(super) fn network() -> Network {
 
 /// A node at block 0 that listens nowhere.
 fn node(role: Role) -> Network {
-    start(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), role))
+    unattended(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), role))
+}
+
+/// A node at block 0 that does not look after its connections: sessions that are made by hand, without a connection,
+/// stay.
+fn unattended(config: NetworkConfig) -> Network {
+    let (network, mut connections) = new(config);
+    tokio::spawn(async move {
+        loop {
+            let event = connections.swarm.select_next_some().await;
+            connections.handle(event);
+        }
+    });
+    network
 }
 
 /// A node at block 0.
 fn start(config: NetworkConfig) -> Network {
+    let (network, connections) = new(config);
+    tokio::spawn(connections.run());
+    network
+}
+
+fn new(config: NetworkConfig) -> (Network, Connections) {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
     let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
-    Network::start(Parts {
+    Network::new(Parts {
         config,
         engine: "istanbul".to_owned(),
         chain,
@@ -188,4 +208,13 @@ async fn connections_that_say_nothing_leave_room_for_others() {
     other.stop();
     network.stop();
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_session_without_a_connection_ends() {
+    let network = start(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Consensus));
+    let ghost = greeted(&network, &[5; 32], Role::Endpoint, 7);
+    let ended = tokio::time::timeout(Duration::from_secs(10), ghost.closed.cancelled()).await;
+    assert!(ended.is_ok() && network.peers().is_empty());
+    network.stop();
 }
