@@ -275,14 +275,13 @@ impl Peers {
         self.greeted().iter().filter(|session| self.doubt(&session.id) == 0).map(|session| session.head()).max()
     }
 
-    /// The highest block that somebody speaks of whose word may be good: it was not broken again and again. If there is
-    /// nobody like that and `or_anybody`, of all: better a doubtful word than none.
-    pub(super) fn claimed(&self, or_anybody: bool) -> Option<u64> {
-        let greeted = self.greeted();
+    /// The highest block that one of these speaks of whose word may be good: it was not broken again and again. If there
+    /// is nobody like that and `or_anybody`, of all: better a doubtful word than none.
+    pub(super) fn claimed(&self, of: &[Arc<Session>], or_anybody: bool) -> Option<u64> {
         let words = self.words.lock();
         let may_be_good = |session: &&Arc<Session>| words.of(&session.id).broken < Word::DISPROVED;
-        let best = greeted.iter().filter(may_be_good).map(|session| session.head()).max();
-        let anybody = || greeted.iter().map(|session| session.head()).max();
+        let best = of.iter().filter(may_be_good).map(|session| session.head()).max();
+        let anybody = || of.iter().map(|session| session.head()).max();
         best.or_else(|| if or_anybody { anybody() } else { None })
     }
 

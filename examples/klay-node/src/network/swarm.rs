@@ -97,6 +97,11 @@ impl std::fmt::Display for PeerAddress {
 }
 
 impl PeerAddress {
+    /// The peer's name, if it is part of the address.
+    pub(super) fn id(&self) -> Option<PeerId> {
+        self.id
+    }
+
     /// Where that is now, with what was asked for. A name server may take its time.
     async fn resolve(self) -> (Self, io::Result<Vec<Multiaddr>>) {
         let places = match &self.place {
@@ -253,6 +258,7 @@ impl Connections {
         }
         if let Some(id) = &peer.id {
             self.swarm.behaviour_mut().limits.bypass_peer_id(id);
+            self.network.0.kept.lock().insert(*id);
         }
         self.peers.push(peer);
     }
@@ -264,6 +270,7 @@ impl Connections {
         let met = || places.iter().find_map(|address| self.met.get(address).copied());
         if let Some(id) = peer.id.or_else(met) {
             self.swarm.behaviour_mut().limits.remove_peer_id(&id);
+            self.network.0.kept.lock().remove(&id);
             let _gone = self.swarm.disconnect_peer_id(id);
         }
     }
@@ -276,7 +283,7 @@ impl Connections {
             }
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
                 if endpoint.is_dialer() {
-                    self.met.insert(without_name(endpoint.get_remote_address()), peer_id);
+                    self.meet(without_name(endpoint.get_remote_address()), peer_id);
                 }
                 if !self.network.admits(&peer_id) {
                     let _gone = self.swarm.disconnect_peer_id(peer_id);
@@ -317,6 +324,23 @@ impl Connections {
                 tracing::trace!(?peer_id, %error, "cannot connect");
             }
             _ => {}
+        }
+    }
+
+    /// Notes who was met at an address. If a static peer without a name is there, that is its name.
+    fn meet(&mut self, address: Multiaddr, id: PeerId) {
+        let is_there = |peer: &&PeerAddress| {
+            peer.id.is_none() && self.places.get(&peer.text).is_some_and(|places| places.contains(&address))
+        };
+        if self.peers.iter().any(|peer| is_there(&peer)) {
+            self.network.0.kept.lock().insert(id);
+        }
+        if let Some(before) = self.met.insert(address, id)
+            && !self.met.values().any(|met| *met == before)
+            && !self.peers.iter().any(|peer| peer.id == Some(before))
+        {
+            // Another one stands there now.
+            self.network.0.kept.lock().remove(&before);
         }
     }
 

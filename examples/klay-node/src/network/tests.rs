@@ -82,6 +82,28 @@ fn new(config: NetworkConfig) -> (Network, Connections) {
     .unwrap()
 }
 
+/// A node at block 0 that listens, and where.
+async fn listening(secret: &[u8; 32]) -> (Network, Multiaddr) {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(secret).unwrap(), Role::Endpoint);
+    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    let network = start(config);
+    loop {
+        if let Some(address) = network.0.listening.lock().first() {
+            return (network.clone(), address.clone());
+        }
+        moment().await;
+    }
+}
+
+/// Its port.
+fn port(address: &Multiaddr) -> u16 {
+    address.to_string().rsplit('/').next().unwrap().parse().unwrap()
+}
+
+async fn moment() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// A peer with this key that has not greeted.
 pub(super) fn session(network: &Network, secret: &[u8; 32]) -> Arc<Session> {
     let id = peer_id(&SecretKey::from_slice(secret).unwrap()).unwrap();
@@ -181,23 +203,15 @@ async fn the_engine_hears_of_validators_alone_and_not_too_often() {
 
 #[tokio::test]
 async fn connections_that_say_nothing_leave_room_for_others() {
-    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
-    config.listen = vec![([127, 0, 0, 1], 0).into()];
-    let network = start(config);
-    let moment = || tokio::time::sleep(Duration::from_millis(20));
-    while network.addresses().is_empty() {
-        moment().await;
-    }
-    let address = network.addresses().remove(0);
-    let port: u16 = address.split('/').nth(4).unwrap().parse().unwrap();
+    let (network, address) = listening(&[9; 32]).await;
     let mut silent = Vec::new();
     for _ in 0..100 {
-        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port(&address))).await.unwrap());
         tokio::task::yield_now().await;
     }
 
     let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
-    config.peers = vec![address.parse().unwrap()];
+    config.peers = vec![network.addresses()[0].parse().unwrap()];
     let other = start(config);
     let greeted = async {
         while other.peers().is_empty() {
@@ -216,5 +230,55 @@ async fn a_session_without_a_connection_ends() {
     let ghost = greeted(&network, &[5; 32], Role::Endpoint, 7);
     let ended = tokio::time::timeout(Duration::from_secs(10), ghost.closed.cancelled()).await;
     assert!(ended.is_ok() && network.peers().is_empty());
+    network.stop();
+}
+
+#[tokio::test]
+async fn the_height_of_a_stranger_counts_only_if_there_is_nobody_else() {
+    let network = network();
+    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 7);
+    greeted(&network, &[5; 32], Role::Endpoint, u64::MAX);
+    assert_eq!((network.best_known(), network.has_company()), (7, true));
+    network.disconnected(&validator.id);
+    assert_eq!((network.best_known(), network.has_company()), (u64::MAX, false));
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_peer_that_the_operator_has_named_is_asked_before_strangers() {
+    let named = peer_id(&SecretKey::from_slice(&[5; 32]).unwrap()).unwrap();
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![format!("{named}@localhost:1").parse().unwrap()];
+    let network = unattended(config);
+    for n in 10..16 {
+        greeted(&network, &[n; 32], Role::Endpoint, u64::MAX);
+    }
+    assert_eq!((network.trusted_ahead(0), network.goal(0, Duration::ZERO)), (None, u64::MAX));
+    greeted(&network, &[5; 32], Role::Proxy, 100);
+    assert_eq!((network.trusted_ahead(0), network.goal(0, Duration::ZERO)), (Some(100), 100));
+    assert_eq!(network.trusted_ahead(100), None);
+    assert_eq!((network.best_known(), network.has_company()), (100, true));
+    for turn in 0..7 {
+        let source = network.source(&(1..65), &turn.into(), &[]).unwrap();
+        assert_eq!(source.id, named);
+    }
+    assert_ne!(network.source(&(1..65), &0.into(), &[named]).unwrap().id, named, "strangers come after it");
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_named_place_gives_its_peer_a_name() {
+    let (network, address) = listening(&[9; 32]).await;
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![format!("127.0.0.1:{}", port(&address)).parse().unwrap()];
+    let other = start(config);
+    let company = async {
+        while !other.has_company() {
+            moment().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), company).await.is_ok());
+    assert!(!network.has_company(), "nobody has named the other one");
+    other.stop();
     network.stop();
 }
