@@ -10,7 +10,7 @@ use klay_core::{
     crypto::sign_digest,
     genesis::Genesis,
     storage::Memory,
-    tx::{Body, Tx, payload},
+    tx::{Body, HashedTx, Tx, payload},
 };
 
 use super::{sync::SECOND_CHANCE, *};
@@ -277,5 +277,22 @@ async fn a_named_place_gives_its_peer_a_name() {
     assert!(tokio::time::timeout(Duration::from_secs(10), until(|| other.has_company())).await.is_ok());
     assert!(!network.has_company(), "nobody has named the other one");
     other.stop();
+    network.stop();
+}
+
+#[tokio::test]
+async fn transactions_go_to_validators_before_those_who_say_that_they_are_some() {
+    let network = network();
+    for n in 10..20 {
+        greeted(&network, &[n; 32], Role::Consensus, 0);
+    }
+    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 0);
+    for n in 0..20 {
+        let raw = signed_by_another(&network, Address::repeat_byte(n));
+        let tx = HashedTx::decode(&raw).unwrap().with_sender_unchecked(Address::repeat_byte(n));
+        network.spread(&[Arc::new(tx)]);
+        let frames = validator.gossip.take(usize::MAX).await;
+        assert!(matches!(Gossip::decode(&frames[0]), Ok(Gossip::Transactions(_))));
+    }
     network.stop();
 }
