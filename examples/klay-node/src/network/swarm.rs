@@ -214,6 +214,8 @@ pub(super) struct Connections {
     pub(super) looked_up: BTreeSet<String>,
     /// Where they were last.
     pub(super) places: HashMap<String, Vec<Multiaddr>>,
+    /// How often those without a name were dialled.
+    pub(super) turns: HashMap<String, usize>,
     /// Whom a static peer without a name turned out to be.
     pub(super) met: HashMap<Multiaddr, PeerId>,
     /// Who is on the local network, where, and since when that is known.
@@ -266,6 +268,7 @@ impl Connections {
     /// By its name, if it has one: its other addresses are forgotten as well.
     fn forget(&mut self, peer: &PeerAddress) {
         self.peers.retain(|kept| kept != peer && (kept.id.is_none() || kept.id != peer.id));
+        self.turns.remove(&peer.text);
         let places = self.places.remove(&peer.text).unwrap_or_default();
         let met = || places.iter().find_map(|address| self.met.get(address).copied());
         if let Some(id) = peer.id.or_else(met) {
@@ -384,16 +387,23 @@ impl Connections {
     }
 
     /// It is known where a static peer is: connects to it, unless that stands.
-    fn found_static(&mut self, peer: &PeerAddress, places: io::Result<Vec<Multiaddr>>) {
+    pub(super) fn found_static(&mut self, peer: &PeerAddress, places: io::Result<Vec<Multiaddr>>) {
         self.looked_up.remove(&peer.text);
-        let Ok(places) = places else { return };
+        let Ok(mut places) = places else { return };
         if !self.peers.contains(peer) {
             return;
         }
         self.places.insert(peer.text.clone(), places.clone());
         let is_met = |address| self.met.get(address).is_some_and(|id| self.network.is_connected(id));
-        if peer.id.is_none() && places.iter().any(is_met) {
-            return;
+        if peer.id.is_none() {
+            if places.iter().any(is_met) {
+                return;
+            }
+            // Without a name only one place is dialled at a time; the peer may not be at the first one.
+            let turn = self.turns.entry(peer.text.clone()).or_default();
+            let first = *turn % places.len().max(1);
+            places.rotate_left(first);
+            *turn = turn.wrapping_add(1);
         }
         self.dial(peer.id, places);
     }

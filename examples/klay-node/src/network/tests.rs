@@ -296,3 +296,21 @@ async fn transactions_go_to_validators_before_those_who_say_that_they_are_some()
     }
     network.stop();
 }
+
+#[tokio::test]
+async fn a_peer_without_a_name_is_looked_for_in_all_its_places() {
+    let network = listening();
+    let open = swarm::multiaddr(([127, 0, 0, 1], port(&place(&network).await)).into());
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    let peer: PeerAddress = "nowhere.invalid:1".parse().unwrap();
+    config.peers = vec![peer.clone()];
+    let (other, mut connections) = new(config);
+    for _ in 0..2 {
+        connections.found_static(&peer, Ok(vec![swarm::multiaddr(closed), open.clone()]));
+    }
+    tokio::spawn(connections.run());
+    assert!(tokio::time::timeout(Duration::from_secs(10), until(|| other.has_company())).await.is_ok());
+    other.stop();
+    network.stop();
+}
