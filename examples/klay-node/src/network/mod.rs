@@ -358,6 +358,7 @@ impl Network {
             lookups: JoinSet::new(),
             looked_up: BTreeSet::new(),
             places: HashMap::new(),
+            unanswered: HashMap::new(),
             turns: HashMap::new(),
             met: HashMap::new(),
             found: BTreeMap::new(),

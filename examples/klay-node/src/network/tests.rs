@@ -13,7 +13,7 @@ use klay_core::{
     tx::{Body, HashedTx, Tx, payload},
 };
 
-use super::{sync::SECOND_CHANCE, *};
+use super::{swarm::SILENT, sync::SECOND_CHANCE, *};
 use crate::{
     Fee, KlaytnTx, Origin, PoolError,
     chain::ChainOptions,
@@ -311,6 +311,40 @@ async fn a_peer_without_a_name_is_looked_for_in_all_its_places() {
     }
     tokio::spawn(connections.run());
     assert!(tokio::time::timeout(Duration::from_secs(10), until(|| other.has_company())).await.is_ok());
+    other.stop();
+    network.stop();
+}
+
+/// Handles what happens on connections until something is so.
+async fn handle_until(connections: &mut Connections, is_so: impl Fn(&Connections) -> bool) {
+    let handle = async {
+        while !is_so(connections) {
+            let event = connections.swarm.select_next_some().await;
+            connections.handle(event);
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), handle).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_answered_is_given_up() {
+    let network = listening();
+    let (id, address) = (network.id(), place(&network).await);
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    let peer: PeerAddress = address.parse().unwrap();
+    config.peers = vec![peer.clone()];
+    let (other, mut connections) = new(config);
+    connections.found_static(&peer, Ok(vec![swarm::multiaddr(([127, 0, 0, 1], port(&address)).into())]));
+    handle_until(&mut connections, |_| other.is_connected(&id)).await;
+    (0..SILENT).for_each(|_| connections.hang_up());
+    assert!(other.is_connected(&id));
+    // One answer makes up for all that were missing.
+    handle_until(&mut connections, |connections| connections.unanswered.values().all(|(_, count)| *count == 0)).await;
+    (0..SILENT).for_each(|_| connections.hang_up());
+    assert!(other.is_connected(&id));
+    connections.hang_up();
+    assert!(!other.is_connected(&id), "it may not be closed for long, but nobody waits for that");
+    handle_until(&mut connections, |connections| !connections.swarm.is_connected(&id)).await;
     other.stop();
     network.stop();
 }
