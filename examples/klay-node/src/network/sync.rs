@@ -54,7 +54,7 @@ fn is_enough(answer: &Answer, count: u64) -> bool {
 }
 
 /// Blocks as they came, with the peer that sent them.
-struct Part {
+pub(super) struct Part {
     source: Arc<Session>,
     blocks: Vec<Received>,
     /// Of their bodies.
@@ -192,11 +192,18 @@ impl Network {
         pace.went_well();
     }
 
-    /// The blocks of a range, or the first ones of it, from one peer after the other until one has them.
-    async fn range(&self, numbers: Range<u64>, turn: &AtomicUsize) -> Option<Part> {
+    /// The blocks of a range, or the first ones of it, from one peer after the other until one has them. Where those
+    /// have failed who are trusted, strangers are left to another pass: it ends when one of the former can be asked again.
+    pub(super) async fn range(&self, numbers: Range<u64>, turn: &AtomicUsize) -> Option<Part> {
         let mut asked = Vec::new();
+        let mut has_trusted = false;
         while asked.len() < ATTEMPTS {
             let source = self.source(&numbers, turn, &asked)?;
+            let is_trusted = self.is_trusted(&source);
+            if has_trusted && !is_trusted {
+                return None;
+            }
+            has_trusted |= is_trusted;
             asked.push(source.id);
             match self.blocks_of(&source, numbers.clone()).await {
                 Some(part) => return Some(part),

@@ -264,6 +264,9 @@ async fn a_peer_that_the_operator_has_named_is_asked_before_strangers() {
         assert_eq!(source.id, named);
     }
     assert_ne!(network.source(&(1..65), &0.into(), &[named]).unwrap().id, named, "strangers come after it");
+    assert!(network.range(1..65, &0.into()).await.is_none(), "it cannot be reached");
+    let doubted = network.0.peers.greeted().into_iter().filter(|session| network.0.peers.doubt(&session.id) > 0);
+    assert_eq!(doubted.map(|session| session.id).collect::<Vec<_>>(), [named], "strangers are left to another pass");
     network.stop();
 }
 
