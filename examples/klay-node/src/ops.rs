@@ -65,7 +65,7 @@ impl NodePages {
     fn not_ready(&self) -> Option<String> {
         let network = self.0.network()?;
         let (head, best) = (self.0.chain().head().number(), network.best_known());
-        if self.0.has_static_peers() && network.peers().is_empty() {
+        if self.0.has_static_peers() && !network.has_company() {
             return Some("no peers".to_owned());
         }
         (best > head + TOLERANCE).then(|| format!("at block {head}, peers are at {best}"))

@@ -312,22 +312,25 @@ impl Network {
         }
     }
 
-    fn spread(&self, batch: &[SharedTx]) {
+    pub(super) fn spread(&self, batch: &[SharedTx]) {
         self.remember(batch.iter().map(|tx| tx.hash()));
         let mut peers = self.0.peers.greeted();
-        // Those nearest to a proposer first.
-        peers.sort_by_key(|session| session.role());
         if peers.is_empty() {
             return;
+        }
+        // Those nearest to a proposer first, in turn among equals, and strangers last: a role is only said.
+        let rank = |session: &Arc<Session>| (!self.is_trusted(session), session.role());
+        peers.sort_by_cached_key(rank);
+        let turn = usize::from(batch[0].hash()[0]);
+        for equals in peers.chunk_by_mut(|a, b| rank(a) == rank(b)) {
+            equals.rotate_left(turn % equals.len());
         }
         let mut whole: B256Map<usize> = batch.iter().map(|tx| (tx.hash(), BODIES)).collect();
         for session in &peers {
             let known = session.known.lock();
             whole.retain(|hash, _| !known.contains(hash));
         }
-        let count = peers.len();
-        for turn in 0..count {
-            let Some(session) = peers.get((turn + usize::from(batch[0].hash()[0])) % count) else { continue };
+        for session in &peers {
             let (mut bodies, mut hashes) = (Vec::new(), Vec::new());
             {
                 let mut known = session.known.lock();

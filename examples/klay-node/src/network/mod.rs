@@ -36,7 +36,7 @@ mod transport;
 pub mod wire;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -274,6 +274,8 @@ struct Inner {
     id: PeerId,
     listening: Mutex<Vec<Multiaddr>>,
     peers: Peers,
+    /// Peers that the operator has named.
+    kept: Mutex<HashSet<PeerId>>,
     streams: libp2p_stream::Control,
     commands: mpsc::Sender<Command>,
     /// Transactions that were here: waiting, in a block, or refused for good.
@@ -300,6 +302,13 @@ impl std::fmt::Debug for Network {
 impl Network {
     /// Opens the ports and begins to connect.
     pub(crate) fn start(parts: Parts) -> Result<Self, NetworkError> {
+        let (network, connections) = Self::new(parts)?;
+        tokio::spawn(connections.run());
+        Ok(network)
+    }
+
+    /// Nobody is connected before the connections run.
+    fn new(parts: Parts) -> Result<(Self, Connections), NetworkError> {
         let Parts { config, engine, chain, pool, metrics, importer } = parts;
         let mut swarm = swarm::build(&config)?;
         for address in &config.listen {
@@ -318,6 +327,7 @@ impl Network {
             id: *swarm.local_peer_id(),
             listening: Mutex::default(),
             peers: Peers::new(),
+            kept: Mutex::new(config.peers.iter().filter_map(PeerAddress::id).collect()),
             streams: swarm.behaviour().control(),
             commands,
             seen: Mutex::new(Recent::new(SEEN)),
@@ -348,11 +358,12 @@ impl Network {
             lookups: JoinSet::new(),
             looked_up: BTreeSet::new(),
             places: HashMap::new(),
+            unanswered: HashMap::new(),
+            turns: HashMap::new(),
             met: HashMap::new(),
             found: BTreeMap::new(),
         };
-        tokio::spawn(connections.run());
-        Ok(network)
+        Ok((network, connections))
     }
 
     /// Closes all connections.
@@ -395,11 +406,21 @@ impl Network {
         self.0.commands.try_send(Command::Forget(peer)).is_ok()
     }
 
-    /// The highest block that a peer has spoken of. Whoever spoke of blocks again and again and did not send them is not
-    /// listened to. A node that only follows listens to him all the same if there is nobody else: it cannot know that it
-    /// is up to date. A consensus node makes the blocks itself, and nobody must keep it from that by words.
+    /// The highest block that a peer has spoken of: a validator or one that the operator has named, or anybody as long as
+    /// none of them is there, since a height costs nothing to say. Whoever spoke of blocks again and again and did not
+    /// send them is not listened to. A node that only follows listens to him all the same if there is nobody else: it
+    /// cannot know that it is up to date. A consensus node makes the blocks itself, and nobody must keep it from that by
+    /// words.
     pub fn best_known(&self) -> u64 {
-        self.0.peers.claimed(self.0.role != Role::Consensus).unwrap_or(0)
+        let everybody = self.0.peers.greeted();
+        let trusted: Vec<_> = everybody.iter().filter(|session| self.is_trusted(session)).cloned().collect();
+        let heard = if trusted.is_empty() { everybody } else { trusted };
+        self.0.peers.claimed(&heard, self.0.role != Role::Consensus).unwrap_or(0)
+    }
+
+    /// Whether a validator or a peer that the operator has named is there.
+    pub fn has_company(&self) -> bool {
+        self.0.peers.greeted().iter().any(|session| self.is_trusted(session))
     }
 
     /// Misdeeds of peers so far, by kind.
@@ -441,6 +462,11 @@ impl Network {
 
     fn is_connected(&self, id: &PeerId) -> bool {
         self.0.peers.is_connected(id)
+    }
+
+    /// Whether a peer is a validator or named by the operator. Everybody else can have as many names as he likes.
+    fn is_trusted(&self, session: &Session) -> bool {
+        self.0.kept.lock().contains(&session.id) || self.0.importer.is_validator(session.address)
     }
 
     /// A connection stands: greets the peer.

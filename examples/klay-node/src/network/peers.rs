@@ -31,8 +31,8 @@ const KNOWN: usize = 32_768;
 const ASSEMBLING: usize = 3;
 /// Consensus messages that wait for one peer, and the bytes of long ones.
 const SPOKEN: (usize, usize) = (256, 2 * MAX_SPOKEN);
-/// How often the engine hears that one peer is there, a second, and at once: each time it says again all that it has
-/// said.
+/// How often the engine hears that one validator is there, a second, and at once: each time it says again all that it
+/// has said.
 const MEETINGS: (f64, f64) = (1.0, 1.0);
 /// Frames of gossip that wait for one peer, and their bytes.
 const GOSSIP: (usize, usize) = (1_024, 8 << 20);
@@ -53,7 +53,6 @@ pub(super) struct Session {
     pub(super) speaks: AtomicBool,
     /// Whether the engine has heard that it is there.
     pub(super) is_met: AtomicBool,
-    meetings: Mutex<Allowance>,
     /// Transactions that it has.
     pub(super) known: Mutex<Recent>,
     /// Blocks of it that are put together at the same time.
@@ -76,7 +75,6 @@ impl Session {
             spoken: Outbox::new(SPOKEN.0, SPOKEN.1),
             speaks: AtomicBool::new(false),
             is_met: AtomicBool::new(false),
-            meetings: Mutex::new(Allowance::new(MEETINGS.0, MEETINGS.1)),
             known: Mutex::new(Recent::new(KNOWN)),
             assembling: Arc::new(Semaphore::new(ASSEMBLING)),
             news: Inbound::new(gossip::RATE, (0.0, 0.0)),
@@ -94,11 +92,6 @@ impl Session {
     /// Seconds since it began.
     pub(super) fn now(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
-    }
-
-    /// Whether the engine may hear of it again.
-    pub(super) fn may_meet(&self) -> bool {
-        self.meetings.lock().take(self.now())
     }
 
     /// Notes how far it is.
@@ -170,6 +163,8 @@ pub(super) struct Peers {
     sessions: Mutex<HashMap<PeerId, Arc<Session>>>,
     records: Mutex<HashMap<PeerId, Record>>,
     words: Mutex<Words>,
+    /// How often the engine may hear of a validator, however often it connects.
+    meetings: Mutex<HashMap<Address, Allowance>>,
     start: Instant,
     /// Misdeeds counted by kind, for metrics.
     pub(super) misdeeds: Mutex<BTreeMap<Misdeed, u64>>,
@@ -191,6 +186,7 @@ impl Peers {
             sessions: Mutex::default(),
             records: Mutex::default(),
             words: Mutex::default(),
+            meetings: Mutex::default(),
             start: Instant::now(),
             misdeeds: Mutex::default(),
         }
@@ -226,6 +222,11 @@ impl Peers {
         self.sessions.lock().contains_key(id)
     }
 
+    /// Everybody with a session.
+    pub(super) fn ids(&self) -> Vec<PeerId> {
+        self.sessions.lock().keys().copied().collect()
+    }
+
     /// Everybody who has greeted.
     pub(super) fn greeted(&self) -> Vec<Arc<Session>> {
         let mut greeted: Vec<_> = self.sessions.lock().values().filter(|s| s.role().is_some()).cloned().collect();
@@ -236,6 +237,14 @@ impl Peers {
     /// The session of a validator.
     pub(super) fn validator(&self, address: Address) -> Option<Arc<Session>> {
         self.sessions.lock().values().find(|s| s.address == address && s.role() == Some(Role::Consensus)).cloned()
+    }
+
+    /// Whether the engine may hear of a validator again. Of others this is not asked: who has ever been in a council is
+    /// remembered.
+    pub(super) fn may_meet(&self, validator: Address) -> bool {
+        let mut meetings = self.meetings.lock();
+        let allowance = meetings.entry(validator).or_insert_with(|| Allowance::new(MEETINGS.0, MEETINGS.1));
+        allowance.take(self.start.elapsed().as_secs_f64())
     }
 
     /// A peer has sent blocks that it spoke of.
@@ -270,14 +279,13 @@ impl Peers {
         self.greeted().iter().filter(|session| self.doubt(&session.id) == 0).map(|session| session.head()).max()
     }
 
-    /// The highest block that somebody speaks of whose word may be good: it was not broken again and again. If there is
-    /// nobody like that and `or_anybody`, of all: better a doubtful word than none.
-    pub(super) fn claimed(&self, or_anybody: bool) -> Option<u64> {
-        let greeted = self.greeted();
+    /// The highest block that one of these speaks of whose word may be good: it was not broken again and again. If there
+    /// is nobody like that and `or_anybody`, of all: better a doubtful word than none.
+    pub(super) fn claimed(&self, of: &[Arc<Session>], or_anybody: bool) -> Option<u64> {
         let words = self.words.lock();
         let may_be_good = |session: &&Arc<Session>| words.of(&session.id).broken < Word::DISPROVED;
-        let best = greeted.iter().filter(may_be_good).map(|session| session.head()).max();
-        let anybody = || greeted.iter().map(|session| session.head()).max();
+        let best = of.iter().filter(may_be_good).map(|session| session.head()).max();
+        let anybody = || of.iter().map(|session| session.head()).max();
         best.or_else(|| if or_anybody { anybody() } else { None })
     }
 

@@ -15,7 +15,11 @@ use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, connection_limits, identify, identity, mdns,
     multiaddr::Protocol,
     noise, ping,
-    swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle, dial_opts::DialOpts},
+    swarm::{
+        ConnectionId, NetworkBehaviour, SwarmEvent,
+        behaviour::toggle::Toggle,
+        dial_opts::{DialOpts, PeerCondition},
+    },
     tcp, yamux,
 };
 use tokio::{sync::mpsc, task::JoinSet, time::MissedTickBehavior};
@@ -37,8 +41,12 @@ const MAX_KEPT: usize = 1_024;
 const MAX_PENDING: u32 = 256;
 /// How long a connection may take until both sides know who the other one is.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// A connection on which nothing is answered for so long is closed.
+/// Time from the answer to a ping to the next one.
 const PING: Duration = Duration::from_secs(4);
+/// A connection on which no ping is answered for so many times [`REDIAL`] is closed. That is three times [`PING`]: neither
+/// a busy machine nor a block that is sent before it must end a good connection. It is counted and not taken from the
+/// clock: while this node itself stands still, it is nobody else who is silent.
+pub(super) const SILENT: u32 = 24;
 
 /// Where a peer can be reached: `/ip4/../tcp/../p2p/ID`, or `ID@host:port`, or `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +105,11 @@ impl std::fmt::Display for PeerAddress {
 }
 
 impl PeerAddress {
+    /// The peer's name, if it is part of the address.
+    pub(super) const fn id(&self) -> Option<PeerId> {
+        self.id
+    }
+
     /// Where that is now, with what was asked for. A name server may take its time.
     async fn resolve(self) -> (Self, io::Result<Vec<Multiaddr>>) {
         let places = match &self.place {
@@ -172,7 +185,8 @@ pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkE
             identify: identify::Behaviour::new(
                 identify::Config::new("/klay/1".to_owned(), key.public()).with_agent_version(agent),
             ),
-            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING).with_timeout(PING)),
+            // A late answer counts, too. What the library takes for a failure would be known later than by `SILENT`.
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING).with_timeout(REDIAL * SILENT)),
             mdns: with_mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), id)).transpose()?.into(),
             streams: libp2p_stream::Behaviour::new(),
         })
@@ -209,6 +223,10 @@ pub(super) struct Connections {
     pub(super) looked_up: BTreeSet<String>,
     /// Where they were last.
     pub(super) places: HashMap<String, Vec<Multiaddr>>,
+    /// Whose connections there are, and how many times [`REDIAL`] ago a ping was answered on them.
+    pub(super) unanswered: HashMap<ConnectionId, (PeerId, u32)>,
+    /// How often those without a name were dialled.
+    pub(super) turns: HashMap<String, usize>,
     /// Whom a static peer without a name turned out to be.
     pub(super) met: HashMap<Multiaddr, PeerId>,
     /// Who is on the local network, where, and since when that is known.
@@ -225,7 +243,11 @@ impl Connections {
             tokio::select! {
                 () = closed.cancelled() => return,
                 event = self.swarm.select_next_some() => self.handle(event),
-                _ = redial.tick() => self.redial(start.elapsed()),
+                _ = redial.tick() => {
+                    self.hang_up();
+                    self.bury();
+                    self.redial(start.elapsed());
+                }
                 Some(found) = self.lookups.join_next() => {
                     if let Ok((peer, places)) = found {
                         self.found_static(&peer, places);
@@ -250,6 +272,7 @@ impl Connections {
         }
         if let Some(id) = &peer.id {
             self.swarm.behaviour_mut().limits.bypass_peer_id(id);
+            self.network.0.kept.lock().insert(*id);
         }
         self.peers.push(peer);
     }
@@ -257,40 +280,52 @@ impl Connections {
     /// By its name, if it has one: its other addresses are forgotten as well.
     fn forget(&mut self, peer: &PeerAddress) {
         self.peers.retain(|kept| kept != peer && (kept.id.is_none() || kept.id != peer.id));
+        self.turns.remove(&peer.text);
         let places = self.places.remove(&peer.text).unwrap_or_default();
         let met = || places.iter().find_map(|address| self.met.get(address).copied());
         if let Some(id) = peer.id.or_else(met) {
             self.swarm.behaviour_mut().limits.remove_peer_id(&id);
+            self.network.0.kept.lock().remove(&id);
             let _gone = self.swarm.disconnect_peer_id(id);
         }
     }
 
-    fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
+    pub(super) fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, peer = %self.swarm.local_peer_id(), "listening for peers");
                 self.network.listens_on(address);
             }
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 if endpoint.is_dialer() {
-                    self.met.insert(without_name(endpoint.get_remote_address()), peer_id);
+                    self.meet(without_name(endpoint.get_remote_address()), peer_id);
                 }
                 if !self.network.admits(&peer_id) {
                     let _gone = self.swarm.disconnect_peer_id(peer_id);
                     return;
                 }
                 tracing::debug!(peer = %peer_id, "connected");
+                self.unanswered.insert(connection_id, (peer_id, 0));
                 self.network.connected(peer_id);
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "disconnected");
-                self.network.disconnected(&peer_id);
+                self.unanswered.remove(&connection_id);
+                if !self.is_heard(&peer_id) {
+                    self.network.disconnected(&peer_id);
+                }
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, connection, result: Err(error) })) => {
-                tracing::debug!(%peer, %error, "no answer");
-                self.network.blame(&peer, Misdeed::Silence);
-                self.swarm.close_connection(connection);
-            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, connection, result })) => match result {
+                Ok(_) => {
+                    if let Some((_, count)) = self.unanswered.get_mut(&connection) {
+                        *count = 0;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "no answer");
+                    self.give_up(connection, peer);
+                }
+            },
             SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
                 for (id, address) in found {
                     if self.found.len() < MAX_FOUND || self.found.contains_key(&id) {
@@ -315,6 +350,63 @@ impl Connections {
             }
             _ => {}
         }
+    }
+
+    /// Notes who was met at an address. If a static peer without a name is there, that is its name.
+    fn meet(&mut self, address: Multiaddr, id: PeerId) {
+        let is_there = |peer: &&PeerAddress| {
+            peer.id.is_none() && self.places.get(&peer.text).is_some_and(|places| places.contains(&address))
+        };
+        if self.peers.iter().any(|peer| is_there(&peer)) {
+            self.network.0.kept.lock().insert(id);
+        }
+        if let Some(before) = self.met.insert(address, id)
+            && !self.met.values().any(|met| *met == before)
+            && !self.peers.iter().any(|peer| peer.id == Some(before))
+        {
+            // Another one stands there now.
+            self.network.0.kept.lock().remove(&before);
+        }
+    }
+
+    /// Whether there is a connection to a peer that is not given up.
+    fn is_heard(&self, id: &PeerId) -> bool {
+        self.unanswered.values().any(|(peer, _)| peer == id)
+    }
+
+    /// Closes connections on which nothing is answered any more.
+    pub(super) fn hang_up(&mut self) {
+        self.unanswered.values_mut().for_each(|(_, count)| *count += 1);
+        let silent = self.unanswered.iter().filter(|(_, (_, count))| *count > SILENT);
+        let silent: Vec<_> = silent.map(|(connection, (id, _))| (*connection, *id)).collect();
+        for (connection, id) in silent {
+            tracing::debug!(peer = %id, "no answer");
+            self.give_up(connection, id);
+        }
+    }
+
+    /// Closes a connection on which a peer does not answer. With bytes that cannot be sent that takes until the system
+    /// gives up, many minutes, and who waits to write on it is not woken: the session ends now, and begins again on
+    /// another connection, if there is one.
+    fn give_up(&mut self, connection: ConnectionId, id: PeerId) {
+        self.network.blame(&id, Misdeed::Silence);
+        self.swarm.close_connection(connection);
+        self.unanswered.remove(&connection);
+        self.network.disconnected(&id);
+        if self.is_heard(&id) {
+            self.network.connected(id);
+        }
+    }
+
+    /// Ends sessions without a connection: a stream may be taken in after the news that its connection is closed, and
+    /// begins one that nothing else would end.
+    fn bury(&self) {
+        for id in self.network.0.peers.ids() {
+            if !self.swarm.is_connected(&id) {
+                self.network.disconnected(&id);
+            }
+        }
+        self.network.0.fetching.lock().retain(|id, _| self.swarm.is_connected(id));
     }
 
     fn redial(&mut self, up: Duration) {
@@ -346,26 +438,37 @@ impl Connections {
     }
 
     /// It is known where a static peer is: connects to it, unless that stands.
-    fn found_static(&mut self, peer: &PeerAddress, places: io::Result<Vec<Multiaddr>>) {
+    pub(super) fn found_static(&mut self, peer: &PeerAddress, places: io::Result<Vec<Multiaddr>>) {
         self.looked_up.remove(&peer.text);
-        let Ok(places) = places else { return };
+        let Ok(mut places) = places else { return };
         if !self.peers.contains(peer) {
             return;
         }
         self.places.insert(peer.text.clone(), places.clone());
         let is_met = |address| self.met.get(address).is_some_and(|id| self.network.is_connected(id));
-        if peer.id.is_none() && places.iter().any(is_met) {
-            return;
+        if peer.id.is_none() {
+            if places.iter().any(is_met) {
+                return;
+            }
+            // Without a name only one place is dialled at a time; the peer may not be at the first one.
+            let turn = self.turns.entry(peer.text.clone()).or_default();
+            let first = *turn % places.len().max(1);
+            places.rotate_left(first);
+            *turn = turn.wrapping_add(1);
         }
         self.dial(peer.id, places);
     }
 
     fn dial(&mut self, id: Option<PeerId>, addresses: Vec<Multiaddr>) {
-        if id.is_some_and(|id| !self.network.admits(&id)) {
+        if id.is_some_and(|id| !self.network.admits(&id) || self.network.is_connected(&id)) {
             return;
         }
         let result = match (id, addresses.first()) {
-            (Some(id), Some(_)) => self.swarm.dial(DialOpts::peer_id(id).addresses(addresses).build()),
+            // A connection that is given up but not closed yet does not count.
+            (Some(id), Some(_)) => {
+                let condition = PeerCondition::NotDialing;
+                self.swarm.dial(DialOpts::peer_id(id).condition(condition).addresses(addresses).build())
+            }
             (None, Some(address)) => self.swarm.dial(DialOpts::unknown_peer_id().address(address.clone()).build()),
             (_, None) => return,
         };

@@ -54,7 +54,7 @@ fn is_enough(answer: &Answer, count: u64) -> bool {
 }
 
 /// Blocks as they came, with the peer that sent them.
-struct Part {
+pub(super) struct Part {
     source: Arc<Session>,
     blocks: Vec<Received>,
     /// Of their bodies.
@@ -113,7 +113,7 @@ impl Network {
                 if best == head + 1 && since.elapsed() < GRACE {
                     continue;
                 }
-                let is_doubtful = !self.is_somebody_ahead();
+                let is_doubtful = self.trusted_ahead(head).is_none();
                 tokio::select! {
                     () = self.pass(head + 1..best.min(head + PASS) + 1, &mut pace) => {}
                     () = self.somebody_ahead(), if is_doubtful => {}
@@ -128,21 +128,31 @@ impl Network {
         }
     }
 
-    /// How far to catch up: as far as those say whose word is good. If none of them is ahead, after a pause as far as
-    /// others say: whoever failed once may be the only one who has the blocks.
+    /// How far to catch up: as far as those say who are no strangers and whose word is good. If none of them is ahead, as
+    /// far as strangers say, and after a pause as far as anybody: whoever failed once may be the only one who has the
+    /// blocks.
     pub(super) fn goal(&self, head: u64, rested: Duration) -> u64 {
+        if let Some(best) = self.trusted_ahead(head) {
+            return best;
+        }
         let best = self.0.peers.best().unwrap_or(0);
-        if best > head || rested < SECOND_CHANCE { best } else { self.0.peers.claimed(true).unwrap_or(0) }
+        if best > head || rested < SECOND_CHANCE {
+            best
+        } else {
+            self.0.peers.claimed(&self.0.peers.greeted(), true).unwrap_or(0)
+        }
     }
 
-    /// Whether somebody is ahead whose word is good.
-    fn is_somebody_ahead(&self) -> bool {
-        self.0.peers.best().unwrap_or(0) > self.0.chain.head().number()
+    /// How far those say who are no strangers and whose word is good, if that is ahead.
+    pub(super) fn trusted_ahead(&self, head: u64) -> Option<u64> {
+        let is_good = |session: &Arc<Session>| self.0.peers.doubt(&session.id) == 0 && self.is_trusted(session);
+        let ahead = self.0.peers.greeted().into_iter().filter(|session| session.head() > head && is_good(session));
+        ahead.map(|session| session.head()).max()
     }
 
-    /// Ends when somebody is: until then it does no harm to wait for others.
+    /// Ends when one of them is: until then it does no harm to wait for others.
     async fn somebody_ahead(&self) {
-        while !self.is_somebody_ahead() {
+        while self.trusted_ahead(self.0.chain.head().number()).is_none() {
             sleep(Duration::from_millis(250)).await;
         }
     }
@@ -182,11 +192,18 @@ impl Network {
         pace.went_well();
     }
 
-    /// The blocks of a range, or the first ones of it, from one peer after the other until one has them.
-    async fn range(&self, numbers: Range<u64>, turn: &AtomicUsize) -> Option<Part> {
+    /// The blocks of a range, or the first ones of it, from one peer after the other until one has them. Where those
+    /// have failed who are trusted, strangers are left to another pass: it ends when one of the former can be asked again.
+    pub(super) async fn range(&self, numbers: Range<u64>, turn: &AtomicUsize) -> Option<Part> {
         let mut asked = Vec::new();
+        let mut has_trusted = false;
         while asked.len() < ATTEMPTS {
             let source = self.source(&numbers, turn, &asked)?;
+            let is_trusted = self.is_trusted(&source);
+            if has_trusted && !is_trusted {
+                return None;
+            }
+            has_trusted |= is_trusted;
             asked.push(source.id);
             match self.blocks_of(&source, numbers.clone()).await {
                 Some(part) => return Some(part),
@@ -197,11 +214,11 @@ impl Network {
     }
 
     /// Whom to ask next. A peer's height is only its word, so those come last that have broken it, the last of all who
-    /// did so most often, and before strangers those who decide about blocks; among equals, those that have all of the
-    /// range, in turn.
-    fn source(&self, numbers: &Range<u64>, turn: &AtomicUsize, asked: &[PeerId]) -> Option<Arc<Session>> {
+    /// did so most often, and before strangers those who decide about blocks or are named by the operator; among equals,
+    /// those that have all of the range, in turn.
+    pub(super) fn source(&self, numbers: &Range<u64>, turn: &AtomicUsize, asked: &[PeerId]) -> Option<Arc<Session>> {
         let rank = |session: &Session| {
-            let is_stranger = !self.0.importer.is_validator(session.address);
+            let is_stranger = !self.is_trusted(session);
             (self.0.peers.doubt(&session.id), is_stranger, session.head() < numbers.end - 1)
         };
         let greeted = self.0.peers.greeted().into_iter();

@@ -4,15 +4,16 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use klay_core::{
     Payload, PublicKey, U256,
     crypto::sign_digest,
     genesis::Genesis,
     storage::Memory,
-    tx::{Body, Tx, payload},
+    tx::{Body, HashedTx, Tx, payload},
 };
 
-use super::{sync::SECOND_CHANCE, *};
+use super::{swarm::SILENT, sync::SECOND_CHANCE, *};
 use crate::{
     Fee, KlaytnTx, Origin, PoolError,
     chain::ChainOptions,
@@ -43,15 +44,34 @@ pub(super) fn network() -> Network {
 
 /// A node at block 0 that listens nowhere.
 fn node(role: Role) -> Network {
-    start(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), role))
+    unattended(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), role))
+}
+
+/// A node at block 0 that does not look after its connections: sessions that are made by hand, without a connection,
+/// stay.
+fn unattended(config: NetworkConfig) -> Network {
+    let (network, mut connections) = new(config);
+    tokio::spawn(async move {
+        loop {
+            let event = connections.swarm.select_next_some().await;
+            connections.handle(event);
+        }
+    });
+    network
 }
 
 /// A node at block 0.
 fn start(config: NetworkConfig) -> Network {
+    let (network, connections) = new(config);
+    tokio::spawn(connections.run());
+    network
+}
+
+fn new(config: NetworkConfig) -> (Network, Connections) {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
     let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
-    Network::start(Parts {
+    Network::new(Parts {
         config,
         engine: "istanbul".to_owned(),
         chain,
@@ -60,6 +80,30 @@ fn start(config: NetworkConfig) -> Network {
         importer: Arc::new(Taking),
     })
     .unwrap()
+}
+
+/// A node at block 0 that listens.
+fn listening() -> Network {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
+    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    start(config)
+}
+
+/// Where a node listens.
+async fn place(network: &Network) -> String {
+    until(|| !network.addresses().is_empty()).await;
+    network.addresses().remove(0)
+}
+
+/// The port of that.
+fn port(place: &str) -> u16 {
+    place.split('/').nth(4).unwrap().parse().unwrap()
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A peer with this key that has not greeted.
@@ -146,11 +190,14 @@ async fn the_engine_hears_of_validators_alone_and_not_too_often() {
     network.silenced(&stranger);
     assert!(contacts.try_recv().is_err());
 
-    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 0);
     for _ in 0..10 {
+        // Coming again makes no difference.
+        let validator = greeted(&network, &VALIDATOR, Role::Consensus, 0);
         network.introduce(&validator);
         network.silenced(&validator);
+        network.disconnected(&validator.id);
     }
+    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 0);
     let heard: Vec<_> = std::iter::from_fn(|| contacts.try_recv().ok()).map(|contact| contact.is_up).collect();
     assert_eq!(heard, [true, false]);
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -161,31 +208,146 @@ async fn the_engine_hears_of_validators_alone_and_not_too_often() {
 
 #[tokio::test]
 async fn connections_that_say_nothing_leave_room_for_others() {
-    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
-    config.listen = vec![([127, 0, 0, 1], 0).into()];
-    let network = start(config);
-    let moment = || tokio::time::sleep(Duration::from_millis(20));
-    while network.addresses().is_empty() {
-        moment().await;
-    }
-    let address = network.addresses().remove(0);
-    let port: u16 = address.split('/').nth(4).unwrap().parse().unwrap();
+    let network = listening();
+    let address = place(&network).await;
     let mut silent = Vec::new();
     for _ in 0..100 {
-        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port(&address))).await.unwrap());
         tokio::task::yield_now().await;
     }
 
     let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
     config.peers = vec![address.parse().unwrap()];
     let other = start(config);
-    let greeted = async {
-        while other.peers().is_empty() {
-            moment().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(4), greeted).await.is_ok());
+    assert!(tokio::time::timeout(Duration::from_secs(4), until(|| !other.peers().is_empty())).await.is_ok());
     other.stop();
     network.stop();
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_session_without_a_connection_ends() {
+    let network = start(NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Consensus));
+    let ghost = greeted(&network, &[5; 32], Role::Endpoint, 7);
+    let ended = tokio::time::timeout(Duration::from_secs(10), ghost.closed.cancelled()).await;
+    assert!(ended.is_ok() && network.peers().is_empty());
+    network.stop();
+}
+
+#[tokio::test]
+async fn the_height_of_a_stranger_counts_only_if_there_is_nobody_else() {
+    let network = network();
+    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 7);
+    greeted(&network, &[5; 32], Role::Endpoint, u64::MAX);
+    assert_eq!((network.best_known(), network.has_company()), (7, true));
+    network.disconnected(&validator.id);
+    assert_eq!((network.best_known(), network.has_company()), (u64::MAX, false));
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_peer_that_the_operator_has_named_is_asked_before_strangers() {
+    let named = peer_id(&SecretKey::from_slice(&[5; 32]).unwrap()).unwrap();
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![format!("{named}@localhost:1").parse().unwrap()];
+    let network = unattended(config);
+    for n in 10..16 {
+        greeted(&network, &[n; 32], Role::Endpoint, u64::MAX);
+    }
+    assert_eq!((network.trusted_ahead(0), network.goal(0, Duration::ZERO)), (None, u64::MAX));
+    greeted(&network, &[5; 32], Role::Proxy, 100);
+    assert_eq!((network.trusted_ahead(0), network.goal(0, Duration::ZERO)), (Some(100), 100));
+    assert_eq!(network.trusted_ahead(100), None);
+    assert_eq!((network.best_known(), network.has_company()), (100, true));
+    for turn in 0..7 {
+        let source = network.source(&(1..65), &turn.into(), &[]).unwrap();
+        assert_eq!(source.id, named);
+    }
+    assert_ne!(network.source(&(1..65), &0.into(), &[named]).unwrap().id, named, "strangers come after it");
+    assert!(network.range(1..65, &0.into()).await.is_none(), "it cannot be reached");
+    let doubted = network.0.peers.greeted().into_iter().filter(|session| network.0.peers.doubt(&session.id) > 0);
+    assert_eq!(doubted.map(|session| session.id).collect::<Vec<_>>(), [named], "strangers are left to another pass");
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_named_place_gives_its_peer_a_name() {
+    let network = listening();
+    let address = place(&network).await;
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![format!("127.0.0.1:{}", port(&address)).parse().unwrap()];
+    let other = start(config);
+    assert!(tokio::time::timeout(Duration::from_secs(10), until(|| other.has_company())).await.is_ok());
+    assert!(!network.has_company(), "nobody has named the other one");
+    other.stop();
+    network.stop();
+}
+
+#[tokio::test]
+async fn transactions_go_to_validators_before_those_who_say_that_they_are_some() {
+    let network = network();
+    for n in 10..20 {
+        greeted(&network, &[n; 32], Role::Consensus, 0);
+    }
+    let validator = greeted(&network, &VALIDATOR, Role::Consensus, 0);
+    for n in 0..20 {
+        let raw = signed_by_another(&network, Address::repeat_byte(n));
+        let tx = HashedTx::decode(&raw).unwrap().with_sender_unchecked(Address::repeat_byte(n));
+        network.spread(&[Arc::new(tx)]);
+        let frames = validator.gossip.take(usize::MAX).await;
+        assert!(matches!(Gossip::decode(&frames[0]), Ok(Gossip::Transactions(_))));
+    }
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_peer_without_a_name_is_looked_for_in_all_its_places() {
+    let network = listening();
+    let open = swarm::multiaddr(([127, 0, 0, 1], port(&place(&network).await)).into());
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    let peer: PeerAddress = "nowhere.invalid:1".parse().unwrap();
+    config.peers = vec![peer.clone()];
+    let (other, mut connections) = new(config);
+    for _ in 0..2 {
+        connections.found_static(&peer, Ok(vec![swarm::multiaddr(closed), open.clone()]));
+    }
+    tokio::spawn(connections.run());
+    assert!(tokio::time::timeout(Duration::from_secs(10), until(|| other.has_company())).await.is_ok());
+    other.stop();
+    network.stop();
+}
+
+/// Handles what happens on connections until something is so.
+async fn handle_until(connections: &mut Connections, is_so: impl Fn(&Connections) -> bool) {
+    let handle = async {
+        while !is_so(connections) {
+            let event = connections.swarm.select_next_some().await;
+            connections.handle(event);
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), handle).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_answered_is_given_up() {
+    let network = listening();
+    let (id, address) = (network.id(), place(&network).await);
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
+    let peer: PeerAddress = address.parse().unwrap();
+    config.peers = vec![peer.clone()];
+    let (other, mut connections) = new(config);
+    connections.found_static(&peer, Ok(vec![swarm::multiaddr(([127, 0, 0, 1], port(&address)).into())]));
+    handle_until(&mut connections, |_| other.is_connected(&id)).await;
+    (0..SILENT).for_each(|_| connections.hang_up());
+    assert!(other.is_connected(&id));
+    // One answer makes up for all that were missing.
+    handle_until(&mut connections, |connections| connections.unanswered.values().all(|(_, count)| *count == 0)).await;
+    (0..SILENT).for_each(|_| connections.hang_up());
+    assert!(other.is_connected(&id));
+    connections.hang_up();
+    assert!(!other.is_connected(&id), "it may not be closed for long, but nobody waits for that");
+    handle_until(&mut connections, |connections| !connections.swarm.is_connected(&id)).await;
+    other.stop();
+    network.stop();
 }

@@ -171,7 +171,7 @@ impl Network {
     pub(super) fn introduce(&self, session: &Session) {
         let is_due = !session.is_met.load(Ordering::Relaxed)
             && self.0.importer.is_validator(session.address)
-            && session.may_meet();
+            && self.0.peers.may_meet(session.address);
         if is_due {
             session.is_met.store(true, Ordering::Relaxed);
             // Fails only when nobody listens.
