@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    FETCH, GOSSIP, Misdeed, Network, Received, Refused, Role, SPEECH,
+    FETCH, GOSSIP, Misdeed, Network, Received, Refused, Role, SEEN, SPEECH,
     frames::{self, CHUNK, FrameError},
     peers::Session,
     wire::{CompactBlock, Gossip, MAX_GOSSIP, MAX_HASHES, Request, Status},
@@ -187,9 +187,9 @@ impl Network {
         }
         let (mut fresh, mut names) = (Vec::new(), Vec::new());
         {
-            let seen = self.0.seen.lock();
+            let (seen, refused) = (self.0.seen.lock(), self.0.refused.lock());
             for (raw, hash) in raw.into_iter().zip(hashes) {
-                if !seen.contains(&hash) {
+                if !seen.contains(&hash) && !refused.contains(&hash) {
                     fresh.push(raw);
                     names.push(hash);
                 }
@@ -199,18 +199,27 @@ impl Network {
             return;
         }
         let answers = self.0.pool.add_raw_batch(fresh, Origin::Remote).await;
-        let mut done = Vec::with_capacity(names.len());
+        let (mut done, mut later) = (Vec::with_capacity(names.len()), Vec::new());
         for (hash, answer) in names.into_iter().zip(answers) {
             match answer {
                 Err(PoolError::Full) => self.0.metrics.dropped.add(1),
+                // Nothing is remembered: with another first byte these may be the bytes of a good transaction.
+                Err(PoolError::Decode(_)) => self.blame(&session.id, Misdeed::InvalidTransaction),
                 Err(error) if error.is_for_ever() => {
                     self.blame(&session.id, Misdeed::InvalidTransaction);
                     done.push(hash);
                 }
-                Ok(_) | Err(_) => done.push(hash),
+                Ok(_) | Err(PoolError::NonceTooLow) => done.push(hash),
+                // If somebody else offers it at this moment, his answer counts.
+                Err(PoolError::Known(known)) if self.0.pool.contains(known) => done.push(hash),
+                Err(_) => later.push(hash),
             }
         }
         self.remember(done);
+        let mut refused = self.0.refused.lock();
+        if refused.len() < SEEN {
+            refused.extend(later);
+        }
     }
 
     /// Asks for those that are new, each from one peer at a time.
@@ -226,8 +235,9 @@ impl Network {
             return;
         }
         let asking = {
-            let seen = self.0.seen.lock();
-            self.0.asked.take(hashes.into_iter().filter(|hash| !seen.contains(hash)))
+            let (seen, refused) = (self.0.seen.lock(), self.0.refused.lock());
+            let is_new = |hash: &B256| !seen.contains(hash) && !refused.contains(hash);
+            self.0.asked.take(hashes.into_iter().filter(is_new))
         };
         let mut left = asking.hashes().to_vec();
         while !left.is_empty()
@@ -363,8 +373,10 @@ impl Network {
         }
     }
 
-    /// Announces the transactions that a block would take next, in case that somebody has missed them.
-    fn remind(&self) {
+    /// Announces the transactions that a block would take next, in case that somebody has missed them. Of what was
+    /// refused here the reminders of others are listened to again: fees fall, and accounts are filled.
+    pub(super) fn remind(&self) {
+        self.0.refused.lock().clear();
         if self.0.pool.status().pending == 0 {
             return;
         }

@@ -42,6 +42,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use alloy_primitives::map::B256Set;
 use async_trait::async_trait;
 use klay_accounts::wallet::SecretKey;
 use klay_consensus::types::Class;
@@ -278,6 +279,8 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     /// Transactions that were here: waiting, in a block, or refused for good.
     seen: Mutex<Recent>,
+    /// Transactions that were refused for now: not asked for until somebody reminds of them.
+    refused: Mutex<B256Set>,
     /// Transactions that are being fetched.
     asked: Asked,
     assembled: Assembled,
@@ -321,6 +324,7 @@ impl Network {
             streams: swarm.behaviour().control(),
             commands,
             seen: Mutex::new(Recent::new(SEEN)),
+            refused: Mutex::default(),
             asked: Asked::default(),
             assembled: Assembled::default(),
             waiting: Arc::new(Semaphore::new(INBOX_KIB)),

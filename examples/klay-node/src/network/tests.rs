@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use klay_core::{
     Payload, PublicKey, U256,
-    crypto::sign_digest,
+    crypto::{keccak256, sign_digest},
     genesis::Genesis,
     storage::Memory,
     tx::{Body, Tx, payload},
@@ -50,16 +50,10 @@ fn node(role: Role) -> Network {
 fn start(config: NetworkConfig) -> Network {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
-    let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
-    Network::start(Parts {
-        config,
-        engine: "istanbul".to_owned(),
-        chain,
-        pool,
-        metrics: Arc::default(),
-        importer: Arc::new(Taking),
-    })
-    .unwrap()
+    let metrics = Arc::<Metrics>::default();
+    let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::clone(&metrics));
+    Network::start(Parts { config, engine: "istanbul".to_owned(), chain, pool, metrics, importer: Arc::new(Taking) })
+        .unwrap()
 }
 
 /// A peer with this key that has not greeted.
@@ -97,10 +91,26 @@ async fn a_peer_is_not_blamed_for_a_key_that_its_state_may_know() {
     let raw: Vec<Bytes> = (0..40).map(|n| signed_by_another(&network, Address::repeat_byte(n))).collect();
     let answer = network.0.pool.add_raw(raw[0].clone(), Origin::Remote).await;
     assert_eq!(answer, Err(PoolError::Sender(SignerError::Key)));
-    network.take_transactions(&session, raw).await;
+    network.take_transactions(&session, raw.clone()).await;
     assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 0);
+
+    // They are not forgotten for that, but looked at once between two reminders.
+    let hashes: Vec<B256> = raw.iter().map(keccak256).collect();
+    let is_seen = || hashes.iter().any(|hash| network.0.seen.lock().contains(hash));
+    let offered = network.0.metrics.offered.value();
+    network.take_transactions(&session, raw.clone()).await;
+    assert!(!is_seen() && network.0.metrics.offered.value() == offered);
+    network.remind();
+    network.take_transactions(&session, raw.clone()).await;
+    assert_eq!(network.0.metrics.offered.value(), offered + 40);
+
     network.take_transactions(&session, vec![Bytes::from_static(b"none")]).await;
     assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 1);
+    // With a byte before it, a good transaction is none. Its name is not spoilt by that.
+    network.remind();
+    let spoilt = raw.iter().map(|raw| [&[0x78], &raw[..]].concat().into()).collect();
+    network.take_transactions(&session, spoilt).await;
+    assert!(misdeeds(&network, Misdeed::InvalidTransaction) > 1 && !is_seen());
     network.stop();
 }
 
