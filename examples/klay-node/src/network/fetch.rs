@@ -10,7 +10,10 @@ use futures::{AsyncRead, io::AsyncWriteExt};
 use klay_core::{B256, Bytes, DecodeError, block::body, crypto::RecoverError, tx::HashedTx};
 use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use super::{
     FETCH, Misdeed, Network,
@@ -23,6 +26,9 @@ use crate::{Fee, SharedTx, chain::ChainError};
 
 /// How long an answer may take to begin.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Pauses before a question is asked again whose stream was dropped; at most twice as long.
+const AGAIN: [Duration; 4] =
+    [Duration::from_millis(3), Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160)];
 /// Bytes a second that a connection carries at least.
 const SLOWEST: u64 = 128 << 10;
 /// Bytes of an answer that have to be there in time, one piece after the other.
@@ -91,18 +97,9 @@ pub(super) enum AskError {
 impl Network {
     /// Asks a peer; at most `limit` items are accepted.
     pub(super) async fn ask(&self, peer: PeerId, request: &Request, limit: usize) -> Result<Answer, AskError> {
-        let longest = match request {
-            Request::Headers { .. } => MAX_HEADERS_ANSWER,
-            Request::Bodies { .. } | Request::Transactions(_) => MAX_ANSWER,
-        };
-        let begin = async {
-            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
-            frames::write(&mut stream, request.encode()).await.map_err(FrameError::from)?;
-            let len = frames::announced(&mut stream, longest).await?;
-            Ok((stream, len))
-        };
+        let begun = self.begin(peer, request).await;
         let ask = async {
-            let (mut stream, len) = timeout(PATIENCE, begin).await.unwrap_or(Err(AskError::Silence))?;
+            let (mut stream, len) = begun?;
             Ok(Answer::decode(&content(&mut stream, len, PATIENCE).await?, limit)?)
         };
         let answer = ask.await;
@@ -114,6 +111,36 @@ impl Network {
             }
         }
         answer
+    }
+
+    /// Asks until an answer begins; returns how long it will be. Of streams that come together the library over there
+    /// keeps one and drops the others unread, however many peers they come from. Whoever cuts streams on purpose gains
+    /// no time by it.
+    async fn begin(&self, peer: PeerId, request: &Request) -> Result<(Stream, usize), AskError> {
+        let longest = match request {
+            Request::Headers { .. } => MAX_HEADERS_ANSWER,
+            Request::Bodies { .. } | Request::Transactions(_) => MAX_ANSWER,
+        };
+        let once = async || {
+            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
+            frames::write(&mut stream, request.encode()).await.map_err(FrameError::from)?;
+            let len = frames::announced(&mut stream, longest).await?;
+            Ok((stream, len))
+        };
+        // Those who were dropped together do not come back together: their names differ.
+        let name = self.0.id.to_bytes();
+        let mut pauses = AGAIN.into_iter().zip(name.iter().rev());
+        let begin = async {
+            loop {
+                match (once().await, pauses.next()) {
+                    (Err(AskError::Frame(FrameError::Io(_))), Some((pause, byte))) => {
+                        sleep(pause + pause * u32::from(*byte) / 256).await;
+                    }
+                    (begun, _) => return begun,
+                }
+            }
+        };
+        timeout(PATIENCE, begin).await.unwrap_or(Err(AskError::Silence))
     }
 
     /// Answers a question, unless the peer asks too much.

@@ -84,7 +84,10 @@ impl Network {
                     let greeting = Gossip::Status(self.status()).encode();
                     let mut frames = vec![Bytes::from(greeting)];
                     while frames::write_all(&mut stream, &frames).await.is_ok() {
-                        frames = session.gossip.take(CHUNK).await;
+                        frames = tokio::select! {
+                            frames = session.gossip.take(CHUNK) => frames,
+                            () = frames::ended(&mut stream) => break,
+                        };
                     }
                     // It is broken anyway.
                     let _broken = stream.close().await;

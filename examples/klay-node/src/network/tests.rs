@@ -56,6 +56,25 @@ fn start(config: NetworkConfig) -> Network {
         .unwrap()
 }
 
+/// Where a node listens.
+async fn place(network: &Network) -> String {
+    until(|| !network.addresses().is_empty()).await;
+    network.addresses().remove(0)
+}
+
+/// A node that connects to the one at this address.
+fn beside(key: u8, address: &str) -> Network {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[key; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![address.parse().unwrap()];
+    start(config)
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A peer with this key that has not greeted.
 pub(super) fn session(network: &Network, secret: &[u8; 32]) -> Arc<Session> {
     let id = peer_id(&SecretKey::from_slice(secret).unwrap()).unwrap();
@@ -174,11 +193,7 @@ async fn connections_that_say_nothing_leave_room_for_others() {
     let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
     config.listen = vec![([127, 0, 0, 1], 0).into()];
     let network = start(config);
-    let moment = || tokio::time::sleep(Duration::from_millis(20));
-    while network.addresses().is_empty() {
-        moment().await;
-    }
-    let address = network.addresses().remove(0);
+    let address = place(&network).await;
     let port: u16 = address.split('/').nth(4).unwrap().parse().unwrap();
     let mut silent = Vec::new();
     for _ in 0..100 {
@@ -186,16 +201,45 @@ async fn connections_that_say_nothing_leave_room_for_others() {
         tokio::task::yield_now().await;
     }
 
-    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
-    config.peers = vec![address.parse().unwrap()];
-    let other = start(config);
-    let greeted = async {
-        while other.peers().is_empty() {
-            moment().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(4), greeted).await.is_ok());
+    let other = beside(8, &address);
+    assert!(tokio::time::timeout(Duration::from_secs(4), until(|| !other.peers().is_empty())).await.is_ok());
     other.stop();
     network.stop();
     drop(silent);
+}
+
+/// A node that listens, and nodes beside it that have greeted it.
+async fn meeting(keys: std::ops::Range<u8>) -> (Network, Vec<Network>) {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
+    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    let network = start(config);
+    let address = place(&network).await;
+    let others: Vec<_> = keys.map(|key| beside(key, &address)).collect();
+    until(|| network.peers().len() == others.len() && others.iter().all(|other| !other.peers().is_empty())).await;
+    (network, others)
+}
+
+#[tokio::test]
+async fn questions_that_come_together_are_all_answered() {
+    let (network, others) = meeting(10..18).await;
+    let request = wire::Request::Headers { from: 0, count: 1 };
+    let ask = |turn: usize| others[turn % 8].ask(network.id(), &request, 1);
+    let answers = futures::future::join_all((0..64).map(ask)).await;
+    let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{}: {failed:?}", failed.len());
+    others.iter().for_each(Network::stop);
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_is_opened_again_although_nobody_has_anything_to_say() {
+    let (network, others) = meeting(10..11).await;
+    let session = network.0.peers.greeted().remove(0);
+    *session.status.lock() = None;
+    // As if the library had dropped it: nobody reads it any more.
+    assert!(session.news.begin(&session.closed, session.now()).is_some());
+    let greeted = until(|| session.role().is_some());
+    assert!(tokio::time::timeout(Duration::from_secs(3), greeted).await.is_ok());
+    others.iter().for_each(Network::stop);
+    network.stop();
 }

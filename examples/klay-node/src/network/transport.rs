@@ -133,7 +133,10 @@ impl Network {
                     loop {
                         // What could not be said is said again on the next stream.
                         if frames.is_empty() {
-                            frames = self.words_for(&session).await;
+                            frames = tokio::select! {
+                                frames = self.words_for(&session) => frames,
+                                () = frames::ended(&mut stream) => break,
+                            };
                         }
                         if let Err(error) = frames::write_all(&mut stream, &frames).await {
                             tracing::debug!(peer = %session.id, %error, "cannot speak");
