@@ -26,9 +26,8 @@ use crate::{Fee, SharedTx, chain::ChainError};
 
 /// How long an answer may take to begin.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Pauses before a question is asked again whose stream was dropped; at most twice as long.
-const AGAIN: [Duration; 4] =
-    [Duration::from_millis(3), Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160)];
+/// Pauses before a question is asked again whose stream was dropped, in milliseconds; at most twice as long.
+const AGAIN: [u64; 6] = [3, 10, 30, 90, 200, 400];
 /// Bytes a second that a connection carries at least.
 const SLOWEST: u64 = 128 << 10;
 /// Bytes of an answer that have to be there in time, one piece after the other.
@@ -41,6 +40,29 @@ const AT_ONCE: usize = 4;
 const WAITING: usize = 32;
 /// Questions of one peer a second, and at once.
 const RATE: (f64, f64) = (200.0, 400.0);
+
+/// Answers that are looked up at the same time: for strangers, and for validators, whose proposals wait for them.
+const LOOKED_UP: (usize, usize) = (2, 4);
+
+/// Who may look up an answer, of all peers together: the store has to serve the chain as well.
+#[derive(Debug)]
+pub(super) struct LookUps {
+    strangers: Arc<Semaphore>,
+    validators: Arc<Semaphore>,
+}
+
+impl Default for LookUps {
+    fn default() -> Self {
+        let (strangers, validators) = LOOKED_UP;
+        Self { strangers: Arc::new(Semaphore::new(strangers)), validators: Arc::new(Semaphore::new(validators)) }
+    }
+}
+
+impl LookUps {
+    pub(super) fn of(&self, is_validator: bool) -> Arc<Semaphore> {
+        Arc::clone(if is_validator { &self.validators } else { &self.strangers })
+    }
+}
 
 /// What one peer may ask.
 #[derive(Debug, Clone)]
@@ -134,7 +156,7 @@ impl Network {
             loop {
                 match (once().await, pauses.next()) {
                     (Err(AskError::Frame(FrameError::Io(_))), Some((pause, byte))) => {
-                        sleep(pause + pause * u32::from(*byte) / 256).await;
+                        sleep(Duration::from_millis(pause + pause * u64::from(*byte) / 256)).await;
                     }
                     (begun, _) => return begun,
                 }
@@ -183,8 +205,15 @@ impl Network {
                 known.insert(*hash);
             });
         }
+        let look_ups = self.0.look_ups.of(self.0.importer.is_validator(session.address));
+        let Ok(turn) = look_ups.acquire_owned().await else { return };
         let network = self.clone();
-        let found = tokio::task::spawn_blocking(move || network.find(&request)).await;
+        let look_up = move || {
+            // Until it is done, also if the peer leaves meanwhile.
+            let _turn = turn;
+            network.find(&request)
+        };
+        let found = tokio::task::spawn_blocking(look_up).await;
         let answer = match found {
             Ok(Ok(items)) => Answer(items).encode(),
             Ok(Err(error)) => {

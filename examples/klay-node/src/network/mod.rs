@@ -291,6 +291,7 @@ struct Inner {
     contacts: broadcast::Sender<Contact>,
     behind: Notify,
     fetching: Mutex<HashMap<PeerId, fetch::Served>>,
+    look_ups: fetch::LookUps,
     closed: CancellationToken,
 }
 
@@ -333,6 +334,7 @@ impl Network {
             contacts: broadcast::Sender::new(256),
             behind: Notify::new(),
             fetching: Mutex::default(),
+            look_ups: fetch::LookUps::default(),
             closed: CancellationToken::new(),
         }));
         for protocol in [GOSSIP, SPEECH, FETCH] {

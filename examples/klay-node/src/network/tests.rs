@@ -221,10 +221,10 @@ async fn meeting(keys: std::ops::Range<u8>) -> (Network, Vec<Network>) {
 
 #[tokio::test]
 async fn questions_that_come_together_are_all_answered() {
-    let (network, others) = meeting(10..18).await;
+    let (network, others) = meeting(10..14).await;
     let request = wire::Request::Headers { from: 0, count: 1 };
-    let ask = |turn: usize| others[turn % 8].ask(network.id(), &request, 1);
-    let answers = futures::future::join_all((0..64).map(ask)).await;
+    let ask = |turn: usize| others[turn % 4].ask(network.id(), &request, 1);
+    let answers = futures::future::join_all((0..32).map(ask)).await;
     let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert!(failed.is_empty(), "{}: {failed:?}", failed.len());
     others.iter().for_each(Network::stop);
@@ -240,6 +240,21 @@ async fn a_stream_that_is_dropped_is_opened_again_although_nobody_has_anything_t
     assert!(session.news.begin(&session.closed, session.now()).is_some());
     let greeted = until(|| session.role().is_some());
     assert!(tokio::time::timeout(Duration::from_secs(3), greeted).await.is_ok());
+    others.iter().for_each(Network::stop);
+    network.stop();
+}
+
+#[tokio::test]
+async fn strangers_look_up_a_few_answers_at_once_and_keep_no_validator_waiting() {
+    let (network, others) = meeting(VALIDATOR[0]..VALIDATOR[0] + 2).await;
+    let request = wire::Request::Bodies { from: 0, count: 1 };
+    let busy = network.0.look_ups.of(false).acquire_many_owned(2).await.unwrap();
+    assert!(others[0].ask(network.id(), &request, 1).await.is_ok());
+    let answer = others[1].ask(network.id(), &request, 1);
+    tokio::pin!(answer);
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut answer).await.is_err());
+    drop(busy);
+    assert!(answer.await.is_ok());
     others.iter().for_each(Network::stop);
     network.stop();
 }
