@@ -20,7 +20,7 @@ use super::{
     frames::{self, FrameError},
     peers::Session,
     score::Allowance,
-    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_HEADERS_ANSWER, MAX_REQUEST, Request, SOFT_ANSWER},
+    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_REQUEST, Request, SOFT_ANSWER},
 };
 use crate::{Fee, SharedTx, chain::ChainError};
 
@@ -139,14 +139,10 @@ impl Network {
     /// keeps one and drops the others unread, however many peers they come from. Whoever cuts streams on purpose gains
     /// no time by it.
     async fn begin(&self, peer: PeerId, request: &Request) -> Result<(Stream, usize), AskError> {
-        let longest = match request {
-            Request::Headers { .. } => MAX_HEADERS_ANSWER,
-            Request::Bodies { .. } | Request::Transactions(_) => MAX_ANSWER,
-        };
         let once = async || {
             let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
             frames::write(&mut stream, request.encode()).await.map_err(FrameError::from)?;
-            let len = frames::announced(&mut stream, longest).await?;
+            let len = frames::announced(&mut stream, MAX_ANSWER).await?;
             Ok((stream, len))
         };
         // Those who were dropped together do not come back together: their names differ.
@@ -306,7 +302,24 @@ mod tests {
 
     use futures::io::{AsyncReadExt, Cursor, repeat};
 
-    use super::{AskError, PIECE, content};
+    use super::{
+        super::{frames, wire::MAX_SPOKEN},
+        Answer, AskError, Bytes, MAX_ANSWER, MAX_BODIES, PIECE, SOFT_ANSWER, content,
+    };
+
+    #[tokio::test]
+    async fn the_largest_block_may_stand_behind_as_many_others_as_possible() {
+        let others = usize::try_from(MAX_BODIES).unwrap() - 1;
+        let mut items = vec![Bytes::from(vec![7; SOFT_ANSWER / others]); others];
+        items.push(vec![7; MAX_SPOKEN].into());
+        let answer = Answer(items);
+        assert!(answer.0.iter().take(others).map(|item| item.len()).sum::<usize>() < SOFT_ANSWER);
+        let mut frame = Cursor::new(Vec::new());
+        frames::write(&mut frame, answer.encode()).await.unwrap();
+        frame.set_position(0);
+        let bytes = frames::read(&mut frame, MAX_ANSWER).await.unwrap();
+        assert!(Answer::decode(&bytes, others + 1).unwrap() == answer);
+    }
 
     #[tokio::test]
     async fn an_answer_has_to_keep_coming() {

@@ -407,7 +407,7 @@ impl Network {
         }
     }
 
-    fn spread_block(&self, block: &SealedBlock) {
+    pub(super) fn spread_block(&self, block: &SealedBlock) {
         self.remember(block.transactions.iter().map(|tx| tx.hash()));
         let head: Bytes = Gossip::Head { number: block.number(), hash: block.hash }.encode().into();
         let mut whole: Option<Bytes> = None;
@@ -422,7 +422,9 @@ impl Network {
             left -= 1;
             let frame = whole.get_or_insert_with(|| {
                 let hashes = block.transactions.iter().map(|tx| tx.hash()).collect();
-                Gossip::Block(CompactBlock { header: block.header.encode().into(), hashes }).encode().into()
+                let news = Gossip::Block(CompactBlock { header: block.header.encode().into(), hashes }).encode();
+                // Who hears too long a frame cuts us off. He asks for the block if he hears of it.
+                if news.len() > MAX_GOSSIP { head.clone() } else { news.into() }
             });
             session.saw_head(block.number());
             self.push(&session, Class::Proposal, frame.clone());

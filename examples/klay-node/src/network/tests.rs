@@ -9,12 +9,12 @@ use klay_core::{
     crypto::{keccak256, sign_digest},
     genesis::Genesis,
     storage::Memory,
-    tx::{Body, Tx, payload},
+    tx::{Body, HashedTx, Tx, payload},
 };
 
 use super::{sync::SECOND_CHANCE, *};
 use crate::{
-    Fee, KlaytnTx, Origin, PoolError,
+    Fee, KlaytnTx, Origin, PoolError, SealedBlock,
     chain::ChainOptions,
     pool::{PoolConfig, SignerError},
 };
@@ -256,5 +256,27 @@ async fn strangers_look_up_a_few_answers_at_once_and_keep_no_validator_waiting()
     drop(busy);
     assert!(answer.await.is_ok());
     others.iter().for_each(Network::stop);
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_block_that_is_too_long_for_a_frame_is_only_spoken_of() {
+    let network = network();
+    let peer = greeted(&network, &[5; 32], Role::Endpoint, 0);
+    let tx = HashedTx::<Fee>::decode(&signed_by_another(&network, Address::ZERO)).unwrap();
+    let tx: SharedTx = Arc::new(tx.recover(network.0.chain.config().chain_id).unwrap());
+    let header = Header { number: 1, ..Header::default() };
+    let hash = header.hash();
+    for (number, is_whole) in [(1, true), (wire::MAX_GOSSIP / 32, false)] {
+        peer.head.store(0, Ordering::Relaxed);
+        let transactions = vec![Arc::clone(&tx); number];
+        network.spread_block(&SealedBlock::new(header.clone(), hash, transactions, Address::ZERO));
+        let news: Vec<_> = peer.gossip.take(1).await.iter().map(|news| Gossip::decode(news).unwrap()).collect();
+        match &news[..] {
+            [Gossip::Block(block)] => assert!(is_whole && block.hashes.len() == 1),
+            [Gossip::Head { number: 1, .. }] => assert!(!is_whole),
+            news => panic!("{news:?}"),
+        }
+    }
     network.stop();
 }
