@@ -257,7 +257,7 @@ impl Network {
         }
     }
 
-    fn take_block(&self, session: &Arc<Session>, block: CompactBlock) -> Result<(), Misdeed> {
+    pub(super) fn take_block(&self, session: &Arc<Session>, block: CompactBlock) -> Result<(), Misdeed> {
         let header = Header::decode_all(&block.header).map_err(|error| garbage(session.id, &error))?;
         session.saw_head(header.number);
         let head = self.0.chain.head().number();
@@ -268,17 +268,32 @@ impl Network {
             self.0.behind.notify_one();
             return Ok(());
         }
+        // Named by its transactions too: others under the same header must not keep the right ones out.
+        let hash = header.hash();
+        let named: Vec<u8> = core::iter::once(&hash).chain(&block.hashes).flat_map(|hash| hash.0).collect();
+        let name = keccak256(named);
+        if self.0.seen.lock().contains(&name) {
+            return Ok(());
+        }
         let Ok(permit) = Arc::clone(&session.assembling).try_acquire_owned() else {
             self.0.metrics.dropped.add(1);
             return Ok(());
         };
-        if !self.0.seen.lock().insert(header.hash()) {
-            return Ok(());
-        }
         let (network, session) = (self.clone(), Arc::clone(session));
         tokio::spawn(async move {
             let _permit = permit;
-            let hash = header.hash();
+            // Anybody can make up a header. Only for one that is decided anything is asked, recovered and remembered.
+            if !network.0.importer.is_sealed(&header).await {
+                // Once the chain has passed it by, it no longer counts who was to seal it.
+                if network.0.chain.head().number() < header.number {
+                    tracing::warn!(peer = %session.id, number = header.number, %hash, "block without its seals");
+                    network.blame(&session.id, Misdeed::InvalidBlock);
+                }
+                return;
+            }
+            if !network.0.seen.lock().insert(name) {
+                return;
+            }
             let Some(transactions) = network.assemble(session.id, &block.hashes).await else { return };
             match network.0.importer.import(vec![Received { header, transactions }]).await {
                 Ok(()) => {}

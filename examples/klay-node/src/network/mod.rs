@@ -222,6 +222,12 @@ pub trait Importer: Send + Sync + 'static {
     /// Whether this address may take part in consensus now.
     fn is_validator(&self, address: Address) -> bool;
 
+    /// Whether a block up to the one after the head has the seals that decide it; `true` if that cannot be told. It is
+    /// asked before anything is done for a block that a peer sends by itself.
+    async fn is_sealed(&self, _header: &Header) -> bool {
+        true
+    }
+
     /// Checks blocks that follow the head and makes them part of the chain, in order. A block that is there already is
     /// passed over.
     ///

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicUsize, time::Duration};
 
 use klay_core::{
     Payload, PublicKey, U256,
@@ -12,7 +12,7 @@ use klay_core::{
     tx::{Body, HashedTx, Tx, payload},
 };
 
-use super::{sync::SECOND_CHANCE, *};
+use super::{sync::SECOND_CHANCE, wire::CompactBlock, *};
 use crate::{
     Fee, KlaytnTx, Origin, PoolError, SealedBlock,
     chain::ChainOptions,
@@ -48,12 +48,15 @@ fn node(role: Role) -> Network {
 
 /// A node at block 0.
 fn start(config: NetworkConfig) -> Network {
+    start_with(config, Arc::new(Taking))
+}
+
+fn start_with(config: NetworkConfig, importer: Arc<dyn Importer>) -> Network {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
     let metrics = Arc::<Metrics>::default();
     let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::clone(&metrics));
-    Network::start(Parts { config, engine: "istanbul".to_owned(), chain, pool, metrics, importer: Arc::new(Taking) })
-        .unwrap()
+    Network::start(Parts { config, engine: "istanbul".to_owned(), chain, pool, metrics, importer }).unwrap()
 }
 
 /// Where a node listens.
@@ -69,10 +72,15 @@ fn beside(key: u8, address: &str) -> Network {
     start(config)
 }
 
+/// Waits, but not for ever.
 async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
+    for _ in 0..1_000 {
+        if is_so() {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    panic!("it never came");
 }
 
 /// A peer with this key that has not greeted.
@@ -210,9 +218,13 @@ async fn connections_that_say_nothing_leave_room_for_others() {
 
 /// A node that listens, and nodes beside it that have greeted it.
 async fn meeting(keys: std::ops::Range<u8>) -> (Network, Vec<Network>) {
+    meeting_with(keys, Arc::new(Taking)).await
+}
+
+async fn meeting_with(keys: std::ops::Range<u8>, importer: Arc<dyn Importer>) -> (Network, Vec<Network>) {
     let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
     config.listen = vec![([127, 0, 0, 1], 0).into()];
-    let network = start(config);
+    let network = start_with(config, importer);
     let address = place(&network).await;
     let others: Vec<_> = keys.map(|key| beside(key, &address)).collect();
     until(|| network.peers().len() == others.len() && others.iter().all(|other| !other.peers().is_empty())).await;
@@ -278,5 +290,52 @@ async fn a_block_that_is_too_long_for_a_frame_is_only_spoken_of() {
             news => panic!("{news:?}"),
         }
     }
+    network.stop();
+}
+
+/// Knows sealed blocks by their extra-data, and counts what it takes.
+#[derive(Default)]
+struct Sealed(AtomicUsize);
+
+#[async_trait]
+impl Importer for Sealed {
+    fn is_validator(&self, _address: Address) -> bool {
+        false
+    }
+
+    async fn is_sealed(&self, header: &Header) -> bool {
+        !header.extra.is_empty()
+    }
+
+    async fn import(&self, blocks: Vec<Received>) -> Result<(), Refused> {
+        self.0.fetch_add(blocks.len(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn wrong_transactions_under_a_header_do_not_keep_the_right_ones_out() {
+    let importer = Arc::new(Sealed::default());
+    let (network, others) = meeting_with(10..11, importer.clone()).await;
+    let (peer, other) = (network.0.peers.greeted().remove(0), &others[0]);
+    let is_asked = || other.0.fetching.lock().drain().count() > 0;
+    let block = |extra: &'static [u8], hashes: &[B256]| {
+        let header = Header { number: 1, extra: Bytes::from_static(extra), ..Header::default() };
+        CompactBlock { header: header.encode().into(), hashes: hashes.to_vec() }
+    };
+    network.take_block(&peer, block(b"sealed", &[B256::ZERO])).unwrap();
+    until(|| peer.assembling.available_permits() == 3).await;
+    assert!(importer.0.load(Ordering::Relaxed) == 0 && is_asked());
+    for _ in 0..3 {
+        network.take_block(&peer, block(b"sealed", &[])).unwrap();
+        until(|| peer.assembling.available_permits() == 3).await;
+        assert_eq!(importer.0.load(Ordering::Relaxed), 1);
+    }
+    assert_eq!(misdeeds(&network, Misdeed::InvalidBlock), 0);
+
+    network.take_block(&peer, block(b"", &[B256::repeat_byte(1)])).unwrap();
+    until(|| misdeeds(&network, Misdeed::InvalidBlock) == 1).await;
+    assert!(!is_asked(), "nothing is asked about a block that nobody has decided");
+    others.iter().for_each(Network::stop);
     network.stop();
 }
