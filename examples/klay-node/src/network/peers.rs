@@ -288,6 +288,11 @@ impl Peers {
         let mut records = self.records.lock();
         if records.len() >= RECORDS && !records.contains_key(id) {
             records.retain(|_, record| record.banned_until > now);
+            if records.len() >= RECORDS {
+                // Too many are cut off: the one that may come back first is let in.
+                let first = records.iter().min_by_key(|(_, record)| record.banned_until).map(|(id, _)| *id);
+                first.and_then(|first| records.remove(&first));
+            }
         }
         let record = records.entry(*id).or_default();
         let is_over = record.score.add(misdeed, now);
@@ -313,7 +318,7 @@ impl Peers {
 mod tests {
     use libp2p::PeerId;
 
-    use super::{WORDS, Word, Words};
+    use super::{Misdeed, Peers, RECORDS, WORDS, Word, Words};
 
     #[test]
     fn doubt_grows_with_every_broken_word() {
@@ -342,5 +347,14 @@ mod tests {
         assert_eq!(words.of(&worst).broken, 2);
         words.kept(&worst);
         assert_eq!(words.of(&worst), Word::default());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_cut_off() {
+        let peers = Peers::new();
+        for _ in 0..RECORDS + 9 {
+            assert!(peers.blame(&PeerId::random(), Misdeed::Garbage));
+        }
+        assert_eq!(peers.banned(), RECORDS);
     }
 }
