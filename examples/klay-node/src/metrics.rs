@@ -22,7 +22,8 @@ impl Counter {
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Transactions whose signatures were recovered. Each is recovered once per process, so that this equals the
-    /// number of different transactions that arrived with a sane encoding.
+    /// number of different transactions that arrived with a sane encoding; only one that the pool refused for now is
+    /// recovered again if it is offered again.
     pub recoveries: Counter,
     /// Raw transactions offered.
     pub offered: Counter,

@@ -653,7 +653,7 @@ mod hostile {
     }
 
     /// Delivers everything that anybody has said since last time, until nobody says anything.
-    fn exchange(benches: &mut [Bench], read: &mut Vec<usize>) {
+    fn exchange(benches: &mut [Bench], read: &mut [usize]) {
         loop {
             let mut new = vec![];
             for (bench, read) in benches.iter().zip(read.iter_mut()) {

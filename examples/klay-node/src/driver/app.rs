@@ -124,7 +124,7 @@ impl NodeApp {
             None => header.proposer().ok_or(ApplyError::Invalid)?,
         };
         self.keeper.metrics.round_changes.add(cert.round.get());
-        match self.keeper.decided(header.clone(), hash, author, &executed) {
+        match self.keeper.decided(header, hash, author, &executed) {
             Ok(Taken::New(head)) => {
                 self.rest.after(executed.transactions.len());
                 Ok(self.keeper.tip_of(&head.block))

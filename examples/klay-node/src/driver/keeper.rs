@@ -231,6 +231,12 @@ impl Importer for Door {
         self.0.chain.registered_at(next).is_ok_and(|council| council.contains(address))
     }
 
+    async fn is_sealed(&self, header: &Header) -> bool {
+        let (keeper, header) = (Arc::clone(&self.0), header.clone());
+        let judged = tokio::task::spawn_blocking(move || keeper.judge.seals(&header, header.hash())).await;
+        !matches!(judged, Ok(Err(Unfit::Invalid { .. })))
+    }
+
     async fn import(&self, blocks: Vec<Received>) -> Result<(), Refused> {
         let number = blocks.first().map_or(0, |block| block.header.number);
         let keeper = Arc::clone(&self.0);
@@ -328,6 +334,19 @@ mod tests {
         assert!(keeper.append(header, hash, *me, &executed, true).is_ok());
         assert_eq!(votes.waiting(), []);
         assert!(keeper.has(2, hash) && !keeper.has(2, last.hash) && !keeper.has(3, hash));
+    }
+
+    #[tokio::test]
+    async fn the_network_learns_who_has_sealed_before_it_asks_for_anything() {
+        for engine in [EngineKind::Istanbul, EngineKind::Justified, EngineKind::Simplex] {
+            let (keeper, _) = keeper(engine);
+            let committee = keeper.chain.council_at(1).unwrap().committee(0).unwrap();
+            let inside: Vec<_> = SECRETS.into_iter().filter(|secret| committee.contains(&address(secret))).collect();
+            let door = Door(keeper);
+            for (secrets, is_sealed) in [(&[][..], false), (&[[9; 32]; 3], false), (&inside, true)] {
+                assert_eq!(door.is_sealed(&other(engine, secrets).header).await, is_sealed, "{engine:?}");
+            }
+        }
     }
 
     #[test]

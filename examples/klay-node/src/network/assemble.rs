@@ -110,7 +110,8 @@ impl Network {
         };
         match self.0.pool.for_block(decoded).await {
             Ok(found) => {
-                self.remember(found.iter().map(|tx| tx.hash()));
+                // The block may never be decided: what the pool refused may be good for another one.
+                self.remember(found.iter().map(|tx| tx.hash()).filter(|hash| self.0.pool.contains(*hash)));
                 Some((found.into_iter().map(|tx| (tx.hash(), tx)).collect(), answer.is_full()))
             }
             Err(error) => {

@@ -10,19 +10,24 @@ use futures::{AsyncRead, io::AsyncWriteExt};
 use klay_core::{B256, Bytes, DecodeError, block::body, crypto::RecoverError, tx::HashedTx};
 use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use super::{
     FETCH, Misdeed, Network,
     frames::{self, FrameError},
     peers::Session,
     score::Allowance,
-    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_HEADERS_ANSWER, MAX_REQUEST, Request, SOFT_ANSWER},
+    wire::{Answer, MAX_ANSWER, MAX_BODIES, MAX_HEADERS, MAX_REQUEST, Request, SOFT_ANSWER},
 };
 use crate::{Fee, SharedTx, chain::ChainError};
 
 /// How long an answer may take to begin.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Pauses before a question is asked again whose stream was dropped, in milliseconds; at most twice as long.
+const AGAIN: [u64; 6] = [3, 10, 30, 90, 200, 400];
 /// Bytes a second that a connection carries at least.
 const SLOWEST: u64 = 128 << 10;
 /// Bytes of an answer that have to be there in time, one piece after the other.
@@ -35,6 +40,29 @@ const AT_ONCE: usize = 4;
 const WAITING: usize = 32;
 /// Questions of one peer a second, and at once.
 const RATE: (f64, f64) = (200.0, 400.0);
+
+/// Answers that are looked up at the same time: for strangers, and for validators, whose proposals wait for them.
+const LOOKED_UP: (usize, usize) = (2, 4);
+
+/// Who may look up an answer, of all peers together: the store has to serve the chain as well.
+#[derive(Debug)]
+pub(super) struct LookUps {
+    strangers: Arc<Semaphore>,
+    validators: Arc<Semaphore>,
+}
+
+impl Default for LookUps {
+    fn default() -> Self {
+        let (strangers, validators) = LOOKED_UP;
+        Self { strangers: Arc::new(Semaphore::new(strangers)), validators: Arc::new(Semaphore::new(validators)) }
+    }
+}
+
+impl LookUps {
+    pub(super) fn of(&self, is_validator: bool) -> Arc<Semaphore> {
+        Arc::clone(if is_validator { &self.validators } else { &self.strangers })
+    }
+}
 
 /// What one peer may ask.
 #[derive(Debug, Clone)]
@@ -91,18 +119,9 @@ pub(super) enum AskError {
 impl Network {
     /// Asks a peer; at most `limit` items are accepted.
     pub(super) async fn ask(&self, peer: PeerId, request: &Request, limit: usize) -> Result<Answer, AskError> {
-        let longest = match request {
-            Request::Headers { .. } => MAX_HEADERS_ANSWER,
-            Request::Bodies { .. } | Request::Transactions(_) => MAX_ANSWER,
-        };
-        let begin = async {
-            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
-            frames::write(&mut stream, request.encode()).await.map_err(FrameError::from)?;
-            let len = frames::announced(&mut stream, longest).await?;
-            Ok((stream, len))
-        };
+        let begun = self.begin(peer, request).await;
         let ask = async {
-            let (mut stream, len) = timeout(PATIENCE, begin).await.unwrap_or(Err(AskError::Silence))?;
+            let (mut stream, len) = begun?;
             Ok(Answer::decode(&content(&mut stream, len, PATIENCE).await?, limit)?)
         };
         let answer = ask.await;
@@ -114,6 +133,32 @@ impl Network {
             }
         }
         answer
+    }
+
+    /// Asks until an answer begins; returns how long it will be. Of streams that come together the library over there
+    /// keeps one and drops the others unread, however many peers they come from. Whoever cuts streams on purpose gains
+    /// no time by it.
+    async fn begin(&self, peer: PeerId, request: &Request) -> Result<(Stream, usize), AskError> {
+        let once = async || {
+            let mut stream = self.0.streams.clone().open_stream(peer, FETCH).await?;
+            frames::write(&mut stream, request.encode()).await.map_err(FrameError::from)?;
+            let len = frames::announced(&mut stream, MAX_ANSWER).await?;
+            Ok((stream, len))
+        };
+        // Those who were dropped together do not come back together: their names differ.
+        let name = self.0.id.to_bytes();
+        let mut pauses = AGAIN.into_iter().zip(name.iter().rev());
+        let begin = async {
+            loop {
+                match (once().await, pauses.next()) {
+                    (Err(AskError::Frame(FrameError::Io(_))), Some((pause, byte))) => {
+                        sleep(Duration::from_millis(pause + pause * u64::from(*byte) / 256)).await;
+                    }
+                    (begun, _) => return begun,
+                }
+            }
+        };
+        timeout(PATIENCE, begin).await.unwrap_or(Err(AskError::Silence))
     }
 
     /// Answers a question, unless the peer asks too much.
@@ -156,8 +201,15 @@ impl Network {
                 known.insert(*hash);
             });
         }
+        let look_ups = self.0.look_ups.of(self.0.importer.is_validator(session.address));
+        let Ok(turn) = look_ups.acquire_owned().await else { return };
         let network = self.clone();
-        let found = tokio::task::spawn_blocking(move || network.find(&request)).await;
+        let look_up = move || {
+            // Until it is done, also if the peer leaves meanwhile.
+            let _turn = turn;
+            network.find(&request)
+        };
+        let found = tokio::task::spawn_blocking(look_up).await;
         let answer = match found {
             Ok(Ok(items)) => Answer(items).encode(),
             Ok(Err(error)) => {
@@ -250,7 +302,24 @@ mod tests {
 
     use futures::io::{AsyncReadExt, Cursor, repeat};
 
-    use super::{AskError, PIECE, content};
+    use super::{
+        super::{frames, wire::MAX_SPOKEN},
+        Answer, AskError, Bytes, MAX_ANSWER, MAX_BODIES, PIECE, SOFT_ANSWER, content,
+    };
+
+    #[tokio::test]
+    async fn the_largest_block_may_stand_behind_as_many_others_as_possible() {
+        let others = usize::try_from(MAX_BODIES).unwrap() - 1;
+        let mut items = vec![Bytes::from(vec![7; SOFT_ANSWER / others]); others];
+        items.push(vec![7; MAX_SPOKEN].into());
+        let answer = Answer(items);
+        assert!(answer.0.iter().take(others).map(|item| item.len()).sum::<usize>() < SOFT_ANSWER);
+        let mut frame = Cursor::new(Vec::new());
+        frames::write(&mut frame, answer.encode()).await.unwrap();
+        frame.set_position(0);
+        let bytes = frames::read(&mut frame, MAX_ANSWER).await.unwrap();
+        assert!(Answer::decode(&bytes, others + 1).unwrap() == answer);
+    }
 
     #[tokio::test]
     async fn an_answer_has_to_keep_coming() {

@@ -66,6 +66,13 @@ pub(super) async fn skip(stream: &mut (impl AsyncRead + Unpin), len: usize) -> R
     whole(copy(stream.take(len as u64), &mut sink()).await?, len)
 }
 
+/// Waits until nobody reads a stream any more on which nothing is said from over there. Otherwise only the next write
+/// would show it, and what comes before that is lost, a greeting too.
+pub(super) async fn ended(stream: &mut (impl AsyncRead + Unpin)) {
+    // Whoever speaks on it all the same gets another one.
+    let _over = stream.read(&mut [0]).await;
+}
+
 fn whole(got: u64, len: usize) -> Result<(), FrameError> {
     if got < len as u64 { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) } else { Ok(()) }
 }

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    FETCH, GOSSIP, Misdeed, Network, Received, Refused, Role, SPEECH,
+    FETCH, GOSSIP, Misdeed, Network, Received, Refused, Role, SEEN, SPEECH,
     frames::{self, CHUNK, FrameError},
     peers::Session,
     wire::{CompactBlock, Gossip, MAX_GOSSIP, MAX_HASHES, Request, Status},
@@ -84,7 +84,10 @@ impl Network {
                     let greeting = Gossip::Status(self.status()).encode();
                     let mut frames = vec![Bytes::from(greeting)];
                     while frames::write_all(&mut stream, &frames).await.is_ok() {
-                        frames = session.gossip.take(CHUNK).await;
+                        frames = tokio::select! {
+                            frames = session.gossip.take(CHUNK) => frames,
+                            () = frames::ended(&mut stream) => break,
+                        };
                     }
                     // It is broken anyway.
                     let _broken = stream.close().await;
@@ -187,9 +190,9 @@ impl Network {
         }
         let (mut fresh, mut names) = (Vec::new(), Vec::new());
         {
-            let seen = self.0.seen.lock();
+            let (seen, refused) = (self.0.seen.lock(), self.0.refused.lock());
             for (raw, hash) in raw.into_iter().zip(hashes) {
-                if !seen.contains(&hash) {
+                if !seen.contains(&hash) && !refused.contains(&hash) {
                     fresh.push(raw);
                     names.push(hash);
                 }
@@ -199,18 +202,27 @@ impl Network {
             return;
         }
         let answers = self.0.pool.add_raw_batch(fresh, Origin::Remote).await;
-        let mut done = Vec::with_capacity(names.len());
+        let (mut done, mut later) = (Vec::with_capacity(names.len()), Vec::new());
         for (hash, answer) in names.into_iter().zip(answers) {
             match answer {
                 Err(PoolError::Full) => self.0.metrics.dropped.add(1),
+                // Nothing is remembered: with another first byte these may be the bytes of a good transaction.
+                Err(PoolError::Decode(_)) => self.blame(&session.id, Misdeed::InvalidTransaction),
                 Err(error) if error.is_for_ever() => {
                     self.blame(&session.id, Misdeed::InvalidTransaction);
                     done.push(hash);
                 }
-                Ok(_) | Err(_) => done.push(hash),
+                Ok(_) | Err(PoolError::NonceTooLow) => done.push(hash),
+                // If somebody else offers it at this moment, his answer counts.
+                Err(PoolError::Known(known)) if self.0.pool.contains(known) => done.push(hash),
+                Err(_) => later.push(hash),
             }
         }
         self.remember(done);
+        let mut refused = self.0.refused.lock();
+        if refused.len() < SEEN {
+            refused.extend(later);
+        }
     }
 
     /// Asks for those that are new, each from one peer at a time.
@@ -226,8 +238,9 @@ impl Network {
             return;
         }
         let asking = {
-            let seen = self.0.seen.lock();
-            self.0.asked.take(hashes.into_iter().filter(|hash| !seen.contains(hash)))
+            let (seen, refused) = (self.0.seen.lock(), self.0.refused.lock());
+            let is_new = |hash: &B256| !seen.contains(hash) && !refused.contains(hash);
+            self.0.asked.take(hashes.into_iter().filter(is_new))
         };
         let mut left = asking.hashes().to_vec();
         while !left.is_empty()
@@ -244,7 +257,7 @@ impl Network {
         }
     }
 
-    fn take_block(&self, session: &Arc<Session>, block: CompactBlock) -> Result<(), Misdeed> {
+    pub(super) fn take_block(&self, session: &Arc<Session>, block: CompactBlock) -> Result<(), Misdeed> {
         let header = Header::decode_all(&block.header).map_err(|error| garbage(session.id, &error))?;
         session.saw_head(header.number);
         let head = self.0.chain.head().number();
@@ -255,17 +268,32 @@ impl Network {
             self.0.behind.notify_one();
             return Ok(());
         }
+        // Named by its transactions too: others under the same header must not keep the right ones out.
+        let hash = header.hash();
+        let named: Vec<u8> = core::iter::once(&hash).chain(&block.hashes).flat_map(|hash| hash.0).collect();
+        let name = keccak256(named);
+        if self.0.seen.lock().contains(&name) {
+            return Ok(());
+        }
         let Ok(permit) = Arc::clone(&session.assembling).try_acquire_owned() else {
             self.0.metrics.dropped.add(1);
             return Ok(());
         };
-        if !self.0.seen.lock().insert(header.hash()) {
-            return Ok(());
-        }
         let (network, session) = (self.clone(), Arc::clone(session));
         tokio::spawn(async move {
             let _permit = permit;
-            let hash = header.hash();
+            // Anybody can make up a header. Only for one that is decided anything is asked, recovered and remembered.
+            if !network.0.importer.is_sealed(&header).await {
+                // Once the chain has passed it by, it no longer counts who was to seal it.
+                if network.0.chain.head().number() < header.number {
+                    tracing::warn!(peer = %session.id, number = header.number, %hash, "block without its seals");
+                    network.blame(&session.id, Misdeed::InvalidBlock);
+                }
+                return;
+            }
+            if !network.0.seen.lock().insert(name) {
+                return;
+            }
             let Some(transactions) = network.assemble(session.id, &block.hashes).await else { return };
             match network.0.importer.import(vec![Received { header, transactions }]).await {
                 Ok(()) => {}
@@ -366,8 +394,10 @@ impl Network {
         }
     }
 
-    /// Announces the transactions that a block would take next, in case that somebody has missed them.
-    fn remind(&self) {
+    /// Announces the transactions that a block would take next, in case that somebody has missed them. Of what was
+    /// refused here the reminders of others are listened to again: fees fall, and accounts are filled.
+    pub(super) fn remind(&self) {
+        self.0.refused.lock().clear();
         if self.0.pool.status().pending == 0 {
             return;
         }
@@ -395,7 +425,7 @@ impl Network {
         }
     }
 
-    fn spread_block(&self, block: &SealedBlock) {
+    pub(super) fn spread_block(&self, block: &SealedBlock) {
         self.remember(block.transactions.iter().map(|tx| tx.hash()));
         let head: Bytes = Gossip::Head { number: block.number(), hash: block.hash }.encode().into();
         let mut whole: Option<Bytes> = None;
@@ -410,7 +440,9 @@ impl Network {
             left -= 1;
             let frame = whole.get_or_insert_with(|| {
                 let hashes = block.transactions.iter().map(|tx| tx.hash()).collect();
-                Gossip::Block(CompactBlock { header: block.header.encode().into(), hashes }).encode().into()
+                let news = Gossip::Block(CompactBlock { header: block.header.encode().into(), hashes }).encode();
+                // Who hears too long a frame cuts us off. He asks for the block if he hears of it.
+                if news.len() > MAX_GOSSIP { head.clone() } else { news.into() }
             });
             session.saw_head(block.number());
             self.push(&session, Class::Proposal, frame.clone());

@@ -42,6 +42,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use alloy_primitives::map::B256Set;
 use async_trait::async_trait;
 use klay_accounts::wallet::SecretKey;
 use klay_consensus::types::Class;
@@ -75,14 +76,11 @@ const FETCH: StreamProtocol = StreamProtocol::new("/klay/fetch/1");
 
 /// Transactions that are remembered, so that none is recovered twice.
 const SEEN: usize = 262_144;
-/// Consensus messages that wait for the engine.
-const INBOX: usize = 1_024;
+/// KiB of consensus messages that the host has not taken yet, of all peers.
+const INBOX_KIB: usize = 96 << 10;
 
-/// KiB of them.
-const INBOX_KIB: usize = 48 << 10;
-
-/// A consensus message: from whom, what, and the room that it takes.
-type Letter = (Address, Vec<u8>, OwnedSemaphorePermit);
+/// A consensus message: from whom, what, and the room that it takes among those of its sender and among all.
+type Letter = (Address, Vec<u8>, [OwnedSemaphorePermit; 2]);
 
 /// What a node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,6 +219,12 @@ pub trait Importer: Send + Sync + 'static {
     /// Whether this address may take part in consensus now.
     fn is_validator(&self, address: Address) -> bool;
 
+    /// Whether a block up to the one after the head has the seals that decide it; `true` if that cannot be told. It is
+    /// asked before anything is done for a block that a peer sends by itself.
+    async fn is_sealed(&self, _header: &Header) -> bool {
+        true
+    }
+
     /// Checks blocks that follow the head and makes them part of the chain, in order. A block that is there already is
     /// passed over.
     ///
@@ -280,16 +284,19 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     /// Transactions that were here: waiting, in a block, or refused for good.
     seen: Mutex<Recent>,
+    /// Transactions that were refused for now: not asked for until somebody reminds of them.
+    refused: Mutex<B256Set>,
     /// Transactions that are being fetched.
     asked: Asked,
     assembled: Assembled,
-    inbox: mpsc::Sender<Letter>,
-    speech: tokio::sync::Mutex<mpsc::Receiver<Letter>>,
+    inbox: mpsc::UnboundedSender<Letter>,
+    speech: tokio::sync::Mutex<mpsc::UnboundedReceiver<Letter>>,
     /// Room for consensus messages that wait, in KiB.
     waiting: Arc<Semaphore>,
     contacts: broadcast::Sender<Contact>,
     behind: Notify,
     fetching: Mutex<HashMap<PeerId, fetch::Served>>,
+    look_ups: fetch::LookUps,
     closed: CancellationToken,
 }
 
@@ -316,7 +323,7 @@ impl Network {
             listen.map_err(|error| NetworkError::Listen { address: *address, reason: error.to_string() })?;
         }
         let (commands, orders) = mpsc::channel(256);
-        let (inbox, speech) = mpsc::channel(INBOX);
+        let (inbox, speech) = mpsc::unbounded_channel();
         let network = Self(Arc::new(Inner {
             role: config.role,
             engine,
@@ -331,6 +338,7 @@ impl Network {
             streams: swarm.behaviour().control(),
             commands,
             seen: Mutex::new(Recent::new(SEEN)),
+            refused: Mutex::default(),
             asked: Asked::default(),
             assembled: Assembled::default(),
             waiting: Arc::new(Semaphore::new(INBOX_KIB)),
@@ -339,6 +347,7 @@ impl Network {
             contacts: broadcast::Sender::new(256),
             behind: Notify::new(),
             fetching: Mutex::default(),
+            look_ups: fetch::LookUps::default(),
             closed: CancellationToken::new(),
         }));
         for protocol in [GOSSIP, SPEECH, FETCH] {

@@ -29,6 +29,11 @@ use super::{
 const KNOWN: usize = 32_768;
 /// Blocks of one peer that are put together at the same time; more are dropped.
 const ASSEMBLING: usize = 3;
+/// KiB of consensus messages of one peer that the host has not taken yet, each with [`LETTER`] added: the longest, or some
+/// 250 votes.
+const UNHEARD: usize = 16 << 10;
+/// What a consensus message takes beside its length, in KiB.
+pub(super) const LETTER: usize = 64;
 /// Consensus messages that wait for one peer, and the bytes of long ones.
 const SPOKEN: (usize, usize) = (256, 2 * MAX_SPOKEN);
 /// How often the engine hears that one validator is there, a second, and at once: each time it says again all that it
@@ -57,6 +62,8 @@ pub(super) struct Session {
     pub(super) known: Mutex<Recent>,
     /// Blocks of it that are put together at the same time.
     pub(super) assembling: Arc<Semaphore>,
+    /// Room for consensus messages that the host has not taken yet, of this peer alone.
+    pub(super) unheard: Arc<Semaphore>,
     /// What is read of each kind; bytes of news are not counted.
     pub(super) news: Inbound,
     pub(super) speech: Inbound,
@@ -77,6 +84,7 @@ impl Session {
             is_met: AtomicBool::new(false),
             known: Mutex::new(Recent::new(KNOWN)),
             assembling: Arc::new(Semaphore::new(ASSEMBLING)),
+            unheard: Arc::new(Semaphore::new(UNHEARD)),
             news: Inbound::new(gossip::RATE, (0.0, 0.0)),
             speech: Inbound::new(transport::RATE, transport::BYTES),
             start: Instant::now(),
@@ -296,6 +304,11 @@ impl Peers {
         let mut records = self.records.lock();
         if records.len() >= RECORDS && !records.contains_key(id) {
             records.retain(|_, record| record.banned_until > now);
+            if records.len() >= RECORDS {
+                // Too many are cut off: the one that may come back first is let in.
+                let first = records.iter().min_by_key(|(_, record)| record.banned_until).map(|(id, _)| *id);
+                first.and_then(|first| records.remove(&first));
+            }
         }
         let record = records.entry(*id).or_default();
         let is_over = record.score.add(misdeed, now);
@@ -321,7 +334,7 @@ impl Peers {
 mod tests {
     use libp2p::PeerId;
 
-    use super::{WORDS, Word, Words};
+    use super::{Misdeed, Peers, RECORDS, WORDS, Word, Words};
 
     #[test]
     fn doubt_grows_with_every_broken_word() {
@@ -350,5 +363,14 @@ mod tests {
         assert_eq!(words.of(&worst).broken, 2);
         words.kept(&worst);
         assert_eq!(words.of(&worst), Word::default());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_cut_off() {
+        let peers = Peers::new();
+        for _ in 0..RECORDS + 9 {
+            assert!(peers.blame(&PeerId::random(), Misdeed::Garbage));
+        }
+        assert_eq!(peers.banned(), RECORDS);
     }
 }

@@ -315,7 +315,6 @@ impl Network {
                 return None;
             }
         };
-        self.remember(recovered.iter().map(|tx| tx.hash()));
         for ((block, index), tx) in places.into_iter().zip(recovered) {
             *received.get_mut(block)?.1.get_mut(index)? = Some(tx);
         }

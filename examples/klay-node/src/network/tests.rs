@@ -2,20 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicUsize, time::Duration};
 
 use futures::StreamExt;
 use klay_core::{
     Payload, PublicKey, U256,
-    crypto::sign_digest,
+    crypto::{keccak256, sign_digest},
     genesis::Genesis,
     storage::Memory,
     tx::{Body, HashedTx, Tx, payload},
 };
 
-use super::{swarm::SILENT, sync::SECOND_CHANCE, *};
+use super::{swarm::SILENT, sync::SECOND_CHANCE, wire::CompactBlock, *};
 use crate::{
-    Fee, KlaytnTx, Origin, PoolError,
+    Fee, KlaytnTx, Origin, PoolError, SealedBlock,
     chain::ChainOptions,
     pool::{PoolConfig, SignerError},
 };
@@ -50,7 +50,7 @@ fn node(role: Role) -> Network {
 /// A node at block 0 that does not look after its connections: sessions that are made by hand, without a connection,
 /// stay.
 fn unattended(config: NetworkConfig) -> Network {
-    let (network, mut connections) = new(config);
+    let (network, mut connections) = new(config, Arc::new(Taking));
     tokio::spawn(async move {
         loop {
             let event = connections.swarm.select_next_some().await;
@@ -62,24 +62,28 @@ fn unattended(config: NetworkConfig) -> Network {
 
 /// A node at block 0.
 fn start(config: NetworkConfig) -> Network {
-    let (network, connections) = new(config);
+    start_with(config, Arc::new(Taking))
+}
+
+fn start_with(config: NetworkConfig, importer: Arc<dyn Importer>) -> Network {
+    let (network, connections) = new(config, importer);
     tokio::spawn(connections.run());
     network
 }
 
-fn new(config: NetworkConfig) -> (Network, Connections) {
+fn new(config: NetworkConfig, importer: Arc<dyn Importer>) -> (Network, Connections) {
     let genesis: Genesis = serde_json::from_str(include_str!("../../tests/vectors/council-4/genesis.json")).unwrap();
     let chain = Chain::open(Arc::new(Memory::new()), &genesis, ChainOptions::default(), &Metrics::default()).unwrap();
-    let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::default());
-    Network::new(Parts {
-        config,
-        engine: "istanbul".to_owned(),
-        chain,
-        pool,
-        metrics: Arc::default(),
-        importer: Arc::new(Taking),
-    })
-    .unwrap()
+    let metrics = Arc::<Metrics>::default();
+    let pool = TxPool::new(PoolConfig::default(), chain.pool_head(), Arc::clone(&metrics));
+    Network::new(Parts { config, engine: "istanbul".to_owned(), chain, pool, metrics, importer }).unwrap()
+}
+
+/// A node that connects to the one at this address.
+fn beside(key: u8, address: &str) -> Network {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[key; 32]).unwrap(), Role::Endpoint);
+    config.peers = vec![address.parse().unwrap()];
+    start(config)
 }
 
 /// A node at block 0 that listens.
@@ -141,10 +145,26 @@ async fn a_peer_is_not_blamed_for_a_key_that_its_state_may_know() {
     let raw: Vec<Bytes> = (0..40).map(|n| signed_by_another(&network, Address::repeat_byte(n))).collect();
     let answer = network.0.pool.add_raw(raw[0].clone(), Origin::Remote).await;
     assert_eq!(answer, Err(PoolError::Sender(SignerError::Key)));
-    network.take_transactions(&session, raw).await;
+    network.take_transactions(&session, raw.clone()).await;
     assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 0);
+
+    // They are not forgotten for that, but looked at once between two reminders.
+    let hashes: Vec<B256> = raw.iter().map(keccak256).collect();
+    let is_seen = || hashes.iter().any(|hash| network.0.seen.lock().contains(hash));
+    let offered = network.0.metrics.offered.value();
+    network.take_transactions(&session, raw.clone()).await;
+    assert!(!is_seen() && network.0.metrics.offered.value() == offered);
+    network.remind();
+    network.take_transactions(&session, raw.clone()).await;
+    assert_eq!(network.0.metrics.offered.value(), offered + 40);
+
     network.take_transactions(&session, vec![Bytes::from_static(b"none")]).await;
     assert_eq!(misdeeds(&network, Misdeed::InvalidTransaction), 1);
+    // With a byte before it, a good transaction is none. Its name is not spoilt by that.
+    network.remind();
+    let spoilt = raw.iter().map(|raw| [&[0x78], &raw[..]].concat().into()).collect();
+    network.take_transactions(&session, spoilt).await;
+    assert!(misdeeds(&network, Misdeed::InvalidTransaction) > 1 && !is_seen());
     network.stop();
 }
 
@@ -216,13 +236,38 @@ async fn connections_that_say_nothing_leave_room_for_others() {
         tokio::task::yield_now().await;
     }
 
-    let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
-    config.peers = vec![address.parse().unwrap()];
-    let other = start(config);
+    let other = beside(8, &address);
     assert!(tokio::time::timeout(Duration::from_secs(4), until(|| !other.peers().is_empty())).await.is_ok());
     other.stop();
     network.stop();
     drop(silent);
+}
+
+/// A node that listens, and nodes beside it that have greeted it.
+async fn meeting(keys: std::ops::Range<u8>) -> (Network, Vec<Network>) {
+    meeting_with(keys, Arc::new(Taking)).await
+}
+
+async fn meeting_with(keys: std::ops::Range<u8>, importer: Arc<dyn Importer>) -> (Network, Vec<Network>) {
+    let mut config = NetworkConfig::new(SecretKey::from_slice(&[9; 32]).unwrap(), Role::Endpoint);
+    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    let network = start_with(config, importer);
+    let address = place(&network).await;
+    let others: Vec<_> = keys.map(|key| beside(key, &address)).collect();
+    until(|| network.peers().len() == others.len() && others.iter().all(|other| !other.peers().is_empty())).await;
+    (network, others)
+}
+
+#[tokio::test]
+async fn questions_that_come_together_are_all_answered() {
+    let (network, others) = meeting(10..14).await;
+    let request = wire::Request::Headers { from: 0, count: 1 };
+    let ask = |turn: usize| others[turn % 4].ask(network.id(), &request, 1);
+    let answers = futures::future::join_all((0..32).map(ask)).await;
+    let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{}: {failed:?}", failed.len());
+    others.iter().for_each(Network::stop);
+    network.stop();
 }
 
 #[tokio::test]
@@ -231,6 +276,103 @@ async fn a_session_without_a_connection_ends() {
     let ghost = greeted(&network, &[5; 32], Role::Endpoint, 7);
     let ended = tokio::time::timeout(Duration::from_secs(10), ghost.closed.cancelled()).await;
     assert!(ended.is_ok() && network.peers().is_empty());
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_is_opened_again_although_nobody_has_anything_to_say() {
+    let (network, others) = meeting(10..11).await;
+    let session = network.0.peers.greeted().remove(0);
+    *session.status.lock() = None;
+    // As if the library had dropped it: nobody reads it any more.
+    assert!(session.news.begin(&session.closed, session.now()).is_some());
+    let greeted = until(|| session.role().is_some());
+    assert!(tokio::time::timeout(Duration::from_secs(3), greeted).await.is_ok());
+    others.iter().for_each(Network::stop);
+    network.stop();
+}
+
+#[tokio::test]
+async fn strangers_look_up_a_few_answers_at_once_and_keep_no_validator_waiting() {
+    let (network, others) = meeting(VALIDATOR[0]..VALIDATOR[0] + 2).await;
+    let request = wire::Request::Bodies { from: 0, count: 1 };
+    let busy = network.0.look_ups.of(false).acquire_many_owned(2).await.unwrap();
+    assert!(others[0].ask(network.id(), &request, 1).await.is_ok());
+    let answer = others[1].ask(network.id(), &request, 1);
+    tokio::pin!(answer);
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut answer).await.is_err());
+    drop(busy);
+    assert!(answer.await.is_ok());
+    others.iter().for_each(Network::stop);
+    network.stop();
+}
+
+#[tokio::test]
+async fn a_block_that_is_too_long_for_a_frame_is_only_spoken_of() {
+    let network = network();
+    let peer = greeted(&network, &[5; 32], Role::Endpoint, 0);
+    let tx = HashedTx::<Fee>::decode(&signed_by_another(&network, Address::ZERO)).unwrap();
+    let tx: SharedTx = Arc::new(tx.recover(network.0.chain.config().chain_id).unwrap());
+    let header = Header { number: 1, ..Header::default() };
+    let hash = header.hash();
+    for (number, is_whole) in [(1, true), (wire::MAX_GOSSIP / 32, false)] {
+        peer.head.store(0, Ordering::Relaxed);
+        let transactions = vec![Arc::clone(&tx); number];
+        network.spread_block(&SealedBlock::new(header.clone(), hash, transactions, Address::ZERO));
+        let news: Vec<_> = peer.gossip.take(1).await.iter().map(|news| Gossip::decode(news).unwrap()).collect();
+        match &news[..] {
+            [Gossip::Block(block)] => assert!(is_whole && block.hashes.len() == 1),
+            [Gossip::Head { number: 1, .. }] => assert!(!is_whole),
+            news => panic!("{news:?}"),
+        }
+    }
+    network.stop();
+}
+
+/// Knows sealed blocks by their extra-data, and counts what it takes.
+#[derive(Default)]
+struct Sealed(AtomicUsize);
+
+#[async_trait]
+impl Importer for Sealed {
+    fn is_validator(&self, _address: Address) -> bool {
+        false
+    }
+
+    async fn is_sealed(&self, header: &Header) -> bool {
+        !header.extra.is_empty()
+    }
+
+    async fn import(&self, blocks: Vec<Received>) -> Result<(), Refused> {
+        self.0.fetch_add(blocks.len(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn wrong_transactions_under_a_header_do_not_keep_the_right_ones_out() {
+    let importer = Arc::new(Sealed::default());
+    let (network, others) = meeting_with(10..11, importer.clone()).await;
+    let (peer, other) = (network.0.peers.greeted().remove(0), &others[0]);
+    let is_asked = || other.0.fetching.lock().drain().count() > 0;
+    let block = |extra: &'static [u8], hashes: &[B256]| {
+        let header = Header { number: 1, extra: Bytes::from_static(extra), ..Header::default() };
+        CompactBlock { header: header.encode().into(), hashes: hashes.to_vec() }
+    };
+    network.take_block(&peer, block(b"sealed", &[B256::ZERO])).unwrap();
+    until(|| peer.assembling.available_permits() == 3).await;
+    assert!(importer.0.load(Ordering::Relaxed) == 0 && is_asked());
+    for _ in 0..3 {
+        network.take_block(&peer, block(b"sealed", &[])).unwrap();
+        until(|| peer.assembling.available_permits() == 3).await;
+        assert_eq!(importer.0.load(Ordering::Relaxed), 1);
+    }
+    assert_eq!(misdeeds(&network, Misdeed::InvalidBlock), 0);
+
+    network.take_block(&peer, block(b"", &[B256::repeat_byte(1)])).unwrap();
+    until(|| misdeeds(&network, Misdeed::InvalidBlock) == 1).await;
+    assert!(!is_asked(), "nothing is asked about a block that nobody has decided");
+    others.iter().for_each(Network::stop);
     network.stop();
 }
 
@@ -308,7 +450,7 @@ async fn a_peer_without_a_name_is_looked_for_in_all_its_places() {
     let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
     let peer: PeerAddress = "nowhere.invalid:1".parse().unwrap();
     config.peers = vec![peer.clone()];
-    let (other, mut connections) = new(config);
+    let (other, mut connections) = new(config, Arc::new(Taking));
     for _ in 0..2 {
         connections.found_static(&peer, Ok(vec![swarm::multiaddr(closed), open.clone()]));
     }
@@ -336,7 +478,7 @@ async fn a_connection_on_which_nothing_is_answered_is_given_up() {
     let mut config = NetworkConfig::new(SecretKey::from_slice(&[8; 32]).unwrap(), Role::Endpoint);
     let peer: PeerAddress = address.parse().unwrap();
     config.peers = vec![peer.clone()];
-    let (other, mut connections) = new(config);
+    let (other, mut connections) = new(config, Arc::new(Taking));
     connections.found_static(&peer, Ok(vec![swarm::multiaddr(([127, 0, 0, 1], port(&address)).into())]));
     handle_until(&mut connections, |_| other.is_connected(&id)).await;
     (0..SILENT).for_each(|_| connections.hang_up());

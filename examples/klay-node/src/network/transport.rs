@@ -18,14 +18,17 @@ use klay_consensus::{
 };
 use klay_core::{Address, B256, Bytes};
 use libp2p::Stream;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Contact, Misdeed, Network, SPEECH,
     frames::{self, CHUNK},
     gossip::{frame, garbage},
-    peers::Session,
+    peers::{LETTER, Session},
     wire::{MAX_SPOKEN, Spoken},
 };
 use crate::driver::Proposal;
@@ -133,7 +136,10 @@ impl Network {
                     loop {
                         // What could not be said is said again on the next stream.
                         if frames.is_empty() {
-                            frames = self.words_for(&session).await;
+                            frames = tokio::select! {
+                                frames = self.words_for(&session) => frames,
+                                () = frames::ended(&mut stream) => break,
+                            };
                         }
                         if let Err(error) = frames::write_all(&mut stream, &frames).await {
                             tracing::debug!(peer = %session.id, %error, "cannot speak");
@@ -205,7 +211,7 @@ impl Network {
             }
             let Some(bytes) = frame(frames::content(stream, len).await)? else { break };
             match Spoken::decode(&bytes).map_err(|error| garbage(session.id, &error))? {
-                Spoken::Whole(_) => self.deliver(session.address, bytes),
+                Spoken::Whole(_) => self.deliver(session, bytes),
                 Spoken::Compact { before, hashes, after } => {
                     let Ok(permit) = Arc::clone(&session.assembling).try_acquire_owned() else {
                         self.0.metrics.dropped.add(1);
@@ -221,7 +227,7 @@ impl Network {
                         }
                         whole.extend_from_slice(&after);
                         network.0.assembled.keep(Arc::new(transactions));
-                        network.deliver(session.address, Spoken::Whole(whole.into()).encode());
+                        network.deliver(&session, Spoken::Whole(whole.into()).encode());
                     });
                 }
             }
@@ -229,12 +235,12 @@ impl Network {
         Ok(())
     }
 
-    fn deliver(&self, from: Address, message: Vec<u8>) {
-        let room = u32::try_from(message.len() / 1_024 + 1).unwrap_or(u32::MAX);
-        let delivered = match Arc::clone(&self.0.waiting).try_acquire_many_owned(room) {
-            Ok(room) => self.0.inbox.try_send((from, message, room)).is_ok(),
-            Err(_) => false,
-        };
+    fn deliver(&self, from: &Session, message: Vec<u8>) {
+        let room = u32::try_from(message.len() / 1_024 + LETTER).unwrap_or(u32::MAX);
+        let take = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_many_owned(room).ok();
+        let rooms = take(&from.unheard).zip(take(&self.0.waiting));
+        let delivered =
+            rooms.is_some_and(|(mine, all)| self.0.inbox.send((from.address, message, [mine, all])).is_ok());
         if !delivered {
             self.0.metrics.dropped.add(1);
         }

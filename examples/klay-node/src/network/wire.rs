@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `/klay/gossip/1` | [`Gossip`]; the first one is [`Gossip::Status`] | 2 MiB |
 //! | `/klay/consensus/1` | [`Spoken`]: messages of the consensus engine | 12 MiB |
-//! | `/klay/fetch/1` | one [`Request`], answered by one [`Answer`] | 64 KiB, 12 MiB |
+//! | `/klay/fetch/1` | one [`Request`], answered by one [`Answer`] | 64 KiB, [`MAX_ANSWER`] |
 //!
 //! Decoding is strict: nothing may follow, no list may be longer than its limit, and nothing is allocated that a peer
 //! merely announces.
@@ -24,10 +24,9 @@ pub const MAX_GOSSIP: usize = 2 << 20;
 pub const MAX_SPOKEN: usize = 12 << 20;
 /// Longest request.
 pub const MAX_REQUEST: usize = 64 << 10;
-/// Longest answer: a body of the largest block.
-pub const MAX_ANSWER: usize = 12 << 20;
-/// Longest answer of headers.
-pub const MAX_HEADERS_ANSWER: usize = 4 << 20;
+/// Longest answer. Its last item begins before [`SOFT_ANSWER`], and is at most the header or the body of the largest block
+/// that can be proposed; the rest is for what RLP puts before each item.
+pub const MAX_ANSWER: usize = MAX_SPOKEN + SOFT_ANSWER + (64 << 10);
 /// Most transactions or hashes in a frame of gossip or in a request.
 pub const MAX_HASHES: usize = 1_024;
 /// Most transactions in a block that is sent by hashes: what fits into the largest block.
