@@ -53,7 +53,8 @@ pub(crate) struct Lab {
     /// Draw how long decisions take.
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Where to save a failing run; by default klay-lab-ENGINE-N-SEED.run.
+    /// Where to save a failing run; by default klay-lab-ENGINE-N-SEED.run. With more than one, ENGINE-N- stands before the
+    /// name.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Play a saved run and print what happens.
@@ -144,14 +145,29 @@ impl Lab {
     /// Makes failing runs small and saves them.
     fn save_failing(&self, failing: Vec<(EngineName, u32, Run)>) -> Outcome {
         let mut code = ExitCode::SUCCESS;
+        let several = failing.len() > 1;
         for (engine, validators, run) in failing {
             code = ExitCode::FAILURE;
             eprintln!("{} of {validators}: seed {} fails; making it small", engine.name(), run.seed);
-            let Some((small, report)) = engine.shrink(validators, run) else { continue };
+            let (small, violations) = match engine.shrink(validators, run.clone()) {
+                Some((small, report)) => (small, report.violations),
+                None => {
+                    eprintln!("it does not fail a second time, and is saved as it is");
+                    (run, Vec::new())
+                }
+            };
             let name = format!("klay-lab-{}-{validators}-{}.run", engine.name(), small.seed);
-            let file = self.save.clone().unwrap_or_else(|| name.into());
+            let file = match &self.save {
+                Some(file) if several => file.with_file_name(format!(
+                    "{}-{validators}-{}",
+                    engine.name(),
+                    file.file_name().unwrap_or_default().to_string_lossy()
+                )),
+                Some(file) => file.clone(),
+                None => name.into(),
+            };
             let mut text = format!("engine {}\nvalidators {validators}\n{}", engine.name(), small.to_text());
-            for violation in &report.violations {
+            for violation in &violations {
                 let line = format!(
                     "# {} at {:?}, node {}: {}\n",
                     violation.invariant, violation.at, violation.node, violation.what
