@@ -9,6 +9,7 @@ use alloy_primitives::map::B256Set;
 use futures::{AsyncRead, io::AsyncWriteExt};
 use klay_core::{B256, Bytes, DecodeError, block::body, crypto::RecoverError, tx::HashedTx};
 use libp2p::{PeerId, Stream};
+use libp2p_stream::OpenStreamError;
 use parking_lot::Mutex;
 use tokio::{
     sync::Semaphore,
@@ -41,26 +42,27 @@ const WAITING: usize = 32;
 /// Questions of one peer a second, and at once.
 const RATE: (f64, f64) = (200.0, 400.0);
 
-/// Answers that are looked up at the same time: for strangers, and for validators, whose proposals wait for them.
+/// Answers that are looked up at the same time: for strangers, and for validators, whose proposals wait for them, and
+/// peers that the operator has named.
 const LOOKED_UP: (usize, usize) = (2, 4);
 
 /// Who may look up an answer, of all peers together: the store has to serve the chain as well.
 #[derive(Debug)]
 pub(super) struct LookUps {
     strangers: Arc<Semaphore>,
-    validators: Arc<Semaphore>,
+    trusted: Arc<Semaphore>,
 }
 
 impl Default for LookUps {
     fn default() -> Self {
-        let (strangers, validators) = LOOKED_UP;
-        Self { strangers: Arc::new(Semaphore::new(strangers)), validators: Arc::new(Semaphore::new(validators)) }
+        let (strangers, trusted) = LOOKED_UP;
+        Self { strangers: Arc::new(Semaphore::new(strangers)), trusted: Arc::new(Semaphore::new(trusted)) }
     }
 }
 
 impl LookUps {
-    pub(super) fn of(&self, is_validator: bool) -> Arc<Semaphore> {
-        Arc::clone(if is_validator { &self.validators } else { &self.strangers })
+    pub(super) fn of(&self, is_trusted: bool) -> Arc<Semaphore> {
+        Arc::clone(if is_trusted { &self.trusted } else { &self.strangers })
     }
 }
 
@@ -107,7 +109,7 @@ async fn content(stream: &mut (impl AsyncRead + Unpin), len: usize, patience: Du
 #[non_exhaustive]
 pub(super) enum AskError {
     #[error("no stream: {0}")]
-    Stream(#[from] libp2p_stream::OpenStreamError),
+    Stream(#[from] OpenStreamError),
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
@@ -151,7 +153,11 @@ impl Network {
         let begin = async {
             loop {
                 match (once().await, pauses.next()) {
-                    (Err(AskError::Frame(FrameError::Io(_))), Some((pause, byte))) => {
+                    // A connection that is given up is offered until it is closed: another try may get another one.
+                    (
+                        Err(AskError::Frame(FrameError::Io(_)) | AskError::Stream(OpenStreamError::Io(_))),
+                        Some((pause, byte)),
+                    ) if self.is_connected(&peer) => {
                         sleep(Duration::from_millis(pause + pause * u64::from(*byte) / 256)).await;
                     }
                     (begun, _) => return begun,
@@ -168,7 +174,11 @@ impl Network {
         let place = Arc::clone(&served.places).try_acquire_owned().ok().filter(|_| is_allowed);
         let Some(place) = place else {
             self.0.metrics.dropped.add(1);
-            return self.blame(&session.id, Misdeed::Flood);
+            // That the places are taken may be this node's own slowness, and the question comes again.
+            if !is_allowed {
+                self.blame(&session.id, Misdeed::Flood);
+            }
+            return;
         };
         let (session, closed) = (Arc::clone(session), session.closed.clone());
         tokio::spawn(async move {
@@ -201,8 +211,12 @@ impl Network {
                 known.insert(*hash);
             });
         }
-        let look_ups = self.0.look_ups.of(self.0.importer.is_validator(session.address));
-        let Ok(turn) = look_ups.acquire_owned().await else { return };
+        let turn = tokio::select! {
+            turn = self.0.look_ups.of(self.is_trusted(session)).acquire_owned() => turn,
+            // Whoever asked has given up.
+            () = frames::ended(&mut stream) => return,
+        };
+        let Ok(turn) = turn else { return };
         let network = self.clone();
         let look_up = move || {
             // Until it is done, also if the peer leaves meanwhile.

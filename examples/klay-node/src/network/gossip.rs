@@ -291,7 +291,8 @@ impl Network {
                 }
                 return;
             }
-            if !network.0.seen.lock().insert(name) {
+            let is_in_time = network.0.chain.head().number() < header.number;
+            if !is_in_time || !network.0.seen.lock().insert(name) {
                 return;
             }
             let Some(transactions) = network.assemble(session.id, &block.hashes).await else { return };

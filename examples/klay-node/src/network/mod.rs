@@ -368,6 +368,7 @@ impl Network {
             looked_up: BTreeSet::new(),
             places: HashMap::new(),
             unanswered: HashMap::new(),
+            lingering: HashSet::new(),
             turns: HashMap::new(),
             met: HashMap::new(),
             found: BTreeMap::new(),

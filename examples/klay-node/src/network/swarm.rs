@@ -1,7 +1,7 @@
 //! Connections: listening, dialling static peers again and again, discovery on a local network, limits.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     io,
     net::SocketAddr,
     str::FromStr,
@@ -166,13 +166,19 @@ pub(super) enum Command {
     Forget(PeerAddress),
 }
 
-pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
-    let limits = connection_limits::ConnectionLimits::default()
+/// What connections there may be, beside `lingering` ones that are given up and not closed yet: as many again at most.
+/// One peer has two, if both sides dial, and may have given up some more.
+fn limits(max_peers: u32, lingering: usize) -> connection_limits::ConnectionLimits {
+    let lingering = u32::try_from(lingering).unwrap_or(u32::MAX).min(max_peers);
+    connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING))
         .with_max_pending_outgoing(Some(64))
-        .with_max_established_incoming(Some(config.max_peers))
-        .with_max_established_per_peer(Some(2));
-    let mut limits = connection_limits::Behaviour::new(limits);
+        .with_max_established_incoming(Some(max_peers.saturating_add(lingering)))
+        .with_max_established_per_peer(Some(8))
+}
+
+pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+    let mut limits = connection_limits::Behaviour::new(limits(config.max_peers, 0));
     for id in config.peers.iter().filter_map(|peer| peer.id) {
         limits.bypass_peer_id(&id);
     }
@@ -225,6 +231,8 @@ pub(super) struct Connections {
     pub(super) places: HashMap<String, Vec<Multiaddr>>,
     /// Whose connections there are, and how many times [`REDIAL`] ago a ping was answered on them.
     pub(super) unanswered: HashMap<ConnectionId, (PeerId, u32)>,
+    /// Connections that are given up and not closed yet.
+    pub(super) lingering: HashSet<ConnectionId>,
     /// How often those without a name were dialled.
     pub(super) turns: HashMap<String, usize>,
     /// Whom a static peer without a name turned out to be.
@@ -311,6 +319,9 @@ impl Connections {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "disconnected");
                 self.unanswered.remove(&connection_id);
+                if self.lingering.remove(&connection_id) {
+                    self.make_room();
+                }
                 if !self.is_heard(&peer_id) {
                     self.network.disconnected(&peer_id);
                 }
@@ -389,24 +400,35 @@ impl Connections {
     /// gives up, many minutes, and who waits to write on it is not woken: the session ends now, and begins again on
     /// another connection, if there is one.
     fn give_up(&mut self, connection: ConnectionId, id: PeerId) {
+        if self.unanswered.remove(&connection).is_none() {
+            return;
+        }
         self.network.blame(&id, Misdeed::Silence);
-        self.swarm.close_connection(connection);
-        self.unanswered.remove(&connection);
+        if self.swarm.close_connection(connection) {
+            self.lingering.insert(connection);
+            self.make_room();
+        }
         self.network.disconnected(&id);
         if self.is_heard(&id) {
             self.network.connected(id);
         }
     }
 
+    /// Connections that are given up and not closed yet take nobody's place.
+    fn make_room(&mut self) {
+        let limits = limits(u32::try_from(self.max_peers).unwrap_or(u32::MAX), self.lingering.len());
+        *self.swarm.behaviour_mut().limits.limits_mut() = limits;
+    }
+
     /// Ends sessions without a connection: a stream may be taken in after the news that its connection is closed, and
     /// begins one that nothing else would end.
     fn bury(&self) {
         for id in self.network.0.peers.ids() {
-            if !self.swarm.is_connected(&id) {
+            if !self.is_heard(&id) {
                 self.network.disconnected(&id);
             }
         }
-        self.network.0.fetching.lock().retain(|id, _| self.swarm.is_connected(id));
+        self.network.0.fetching.lock().retain(|id, _| self.is_heard(id));
     }
 
     fn redial(&mut self, up: Duration) {

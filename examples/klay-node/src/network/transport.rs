@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Contact, Misdeed, Network, SPEECH,
+    Contact, Misdeed, Network, Role, SPEECH,
     frames::{self, CHUNK},
     gossip::{frame, garbage},
     peers::{LETTER, Session},
@@ -202,9 +202,10 @@ impl Network {
             if !is_allowed {
                 self.blame(&session.id, Misdeed::Flood);
             }
-            // Of somebody who is no validator nothing is kept. It is no offence: perhaps the council has changed and we
-            // are behind.
-            if !is_allowed || !self.0.importer.is_validator(session.address) {
+            // Of somebody who is no validator nothing is kept, and nothing where no engine listens. It is no offence:
+            // perhaps the council has changed and we are behind.
+            let is_heard = self.0.role == Role::Consensus && self.0.importer.is_validator(session.address);
+            if !is_allowed || !is_heard {
                 self.0.metrics.dropped.add(1);
                 let Some(()) = frame(frames::skip(stream, len).await)? else { break };
                 continue;
