@@ -259,8 +259,6 @@ where
             }
             Event::Applied(id, Err(error)) => {
                 self.applying = false;
-                // What follows rests on it. The engine hands it out again.
-                self.decided.clear();
                 Input::Applied { id, result: Err(error) }
             }
             Event::Broken | Event::Stop => return,
@@ -282,7 +280,14 @@ where
 
     /// Steps until no input is left. Signatures and durability come back as inputs of the same round of work.
     fn work(&mut self) {
+        use crate::types::Value as _;
         while let Some(input) = self.inputs.pop_front() {
+            if matches!(input, Input::Applied { result: Err(_), .. }) {
+                // What was handed out before the engine hears of it rests on it.
+                for (value, ..) in self.decided.drain(..) {
+                    self.inputs.push_back(Input::Applied { id: value.id(), result: Err(ApplyError::Storage) });
+                }
+            }
             Counters::count(&self.counters.steps);
             self.engine.step(self.clock.now(), input, &mut self.fx);
             self.perform();
@@ -426,8 +431,13 @@ where
             let _stopped = events.send(Event::Verdict(slot, id, later)).is_err();
             return;
         };
+        let judged = self.runtime.spawn(async move { app.check(slot, value).await });
         self.runtime.spawn(async move {
-            let verdict = app.check(slot, value).await;
+            let verdict = match judged.await {
+                Ok(verdict) => verdict,
+                Err(error) if error.is_panic() => Verdict::NotYet { wait: BUSY },
+                Err(_) => return,
+            };
             drop(permit);
             let _stopped = events.send(Event::Verdict(slot, id, verdict)).is_err();
         });

@@ -58,7 +58,7 @@ pub enum StartError {
 /// Bounds of a host's queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
-    /// Received messages that wait for the engine. What does not fit is dropped.
+    /// Received messages that wait for the engine; beyond that, 16 of each sender. What does not fit is dropped.
     pub inbound: u64,
     /// Of them, from one sender.
     pub inbound_each: u64,

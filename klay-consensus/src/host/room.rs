@@ -6,6 +6,8 @@ use super::HostLimits;
 
 /// Bytes up to which a message counts as a message only: a vote has room whatever the blocks take.
 const SMALL: u64 = 16 << 10;
+/// Messages of one sender that have room whatever others have sent.
+const FEW: u64 = 16;
 /// The part of all bytes that one sender may take.
 const PART: u64 = 4;
 
@@ -48,7 +50,7 @@ impl<P: Copy + Ord> Room<P> {
         let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Shares { all, each } = &mut *shares;
         let mine = each.get(&from).copied().unwrap_or_default();
-        let many = all.messages >= limits.inbound || mine.messages >= limits.inbound_each;
+        let many = mine.messages >= limits.inbound_each || all.messages >= limits.inbound && mine.messages >= FEW;
         let large = all.bytes.saturating_add(bytes) > limits.inbound_bytes
             || mine.bytes > 0 && mine.bytes.saturating_add(bytes) > limits.inbound_bytes / PART;
         if many || bytes > 0 && large {
@@ -105,7 +107,9 @@ mod tests {
     #[test]
     fn all_senders_together_are_bounded() {
         let room = Room::new();
-        assert_eq!((0..20).filter(|from| room.enter(*from, 100, &LIMITS)).count(), 10);
+        let limits = HostLimits { inbound_each: 100, ..LIMITS };
+        assert_eq!((0..200).filter(|_| room.enter(1, 100, &limits)).count(), 16);
+        assert_eq!((0..200).filter(|_| room.enter(2, 100, &limits)).count(), 16, "a few words of everybody");
     }
 
     #[test]

@@ -66,7 +66,10 @@ impl<P: Ord + Copy + Debug, I: Ord + Copy + Debug> Invariants<P, I> {
 
     /// I2: what is decided was accepted by the application of an honest node.
     pub(super) fn decide(&mut self, at: Time, node: usize, id: I, height: Height, parent: I) {
-        if height.prev().and_then(|below| self.accepted.get(&below)).is_some_and(|below| *below != parent) {
+        // Whoever is on one side of a fork that was reported stays there.
+        let is_one_chain = !self.violations.iter().any(|violation| violation.invariant == "I1");
+        let off = height.prev().and_then(|below| self.accepted.get(&below)).is_some_and(|below| *below != parent);
+        if is_one_chain && off {
             self.violated("I3", at, node, format!("{id:?} was decided on {parent:?}, not on the value before"));
         }
         if !self.passed.contains(&id) {

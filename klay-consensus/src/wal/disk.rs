@@ -185,9 +185,12 @@ fn make(folder: &Path) -> io::Result<()> {
         }
         return folder.canonicalize()?.parent().map_or(Ok(()), sync_names);
     }
-    // Made by an earlier process, or not ours: a folder above that cannot be read is no reason to refuse.
+    // Made by an earlier process, or not ours: a folder above that cannot be read or synced is no reason to refuse.
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     match folder.canonicalize()?.parent().map_or(Ok(()), sync_names) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported) => {
+            Ok(())
+        }
         synced => synced,
     }
 }

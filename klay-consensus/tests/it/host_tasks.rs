@@ -193,3 +193,89 @@ fn a_host_that_has_gone_deaf_says_so() {
         host.stop().await;
     });
 }
+
+/// Hands out 1 and 2; blocks its thread at a message until told, then hands out 3 at the message behind it.
+mod race {
+    use super::*;
+
+    struct Chainer(Config);
+
+    impl Engine<Chain> for Chainer {
+        type Msg = Vec<u8>;
+        type Record = IstanbulRecord;
+        type Config = Config;
+        const NAME: &'static str = "chainer";
+        const DELAYS: Delays = Delays { block: 1, finality: 1 };
+
+        fn open(config: Config, _: Floor<Chain>, _: Vec<IstanbulRecord>) -> Result<Self, Refuse> {
+            Ok(Self(config))
+        }
+
+        fn step(&mut self, _: Time, input: Input<Chain, Vec<u8>>, fx: &mut Effects<Chain, Vec<u8>, IstanbulRecord>) {
+            let mut decide = |height: u64| {
+                let cert = CommittedSeals { round: Round::ZERO, seals: Vec::new() };
+                fx.push(Effect::Decide { slot: Slot::new(height), value: block(height), cert, after: None });
+            };
+            match input {
+                Input::Demand => {
+                    decide(1);
+                    decide(2);
+                }
+                // As an engine that is busy for a moment: what comes meanwhile shares the next batch.
+                Input::Sets { .. } => std::thread::sleep(Duration::from_millis(500)),
+                Input::Peer { .. } => decide(3),
+                Input::Applied { id, result } => self.0.0.lock().unwrap().push(format!("{id} {result:?}")),
+                _ => {}
+            }
+        }
+
+        fn deadline(&self) -> Option<Time> {
+            None
+        }
+
+        fn status(&self) -> Status<Chain> {
+            unreachable!()
+        }
+    }
+
+    struct Slow(Store);
+
+    #[async_trait]
+    impl App<Chain> for Slow {
+        async fn build(&self, _: BuildRequest<Chain>) -> Option<TestBlock> {
+            None
+        }
+        async fn check(&self, _: Slot, _: TestBlock) -> Verdict {
+            Verdict::Valid
+        }
+        async fn apply(&self, value: TestBlock, cert: CommittedSeals) -> Result<Tip<Chain>, ApplyError> {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.0.apply(value, cert).await
+        }
+        async fn head(&self) -> Tip<Chain> {
+            self.0.head().await
+        }
+    }
+
+    #[test]
+    fn what_was_handed_out_before_the_engine_heard_of_a_failure_is_not_applied() {
+        runtime().block_on(async {
+            let (gate, entries) =
+                Gate::open(signer(1), MemoryDisk::new(), None, identity("chainer", 1), GateOptions::default()).unwrap();
+            let config = Config(Arc::default());
+            let app = Arc::new(Slow(Store { panics: false, asked: Mutex::default() }));
+            let setup: Setup<Chain, Chainer, _, _> =
+                Setup::alone(config.clone(), gate, entries, Arc::clone(&app) as Arc<dyn App<Chain>>);
+            let host = start(setup).await.unwrap();
+            host.demand();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            host.sets(Height::new(1)); // the engine is busy for 500 ms; the apply of 1 fails after 200
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            host.peer(signer(2).address(), true); // waits in front of the failure, hands out 3
+            until(|| !config.0.lock().unwrap().is_empty()).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            host.stop().await;
+            assert_eq!(*app.0.asked.lock().unwrap(), [1], "the store has no 1, and got 3");
+        });
+    }
+}

@@ -6,7 +6,7 @@ use klay_consensus::{
     istanbul::{justified, seal},
     simplex,
     types::{Round, Slot},
-    valset::SelectError,
+    valset::{AddressSet, SelectError},
 };
 use klay_core::{
     Address, B256,
@@ -97,8 +97,8 @@ impl EngineKind {
         }
     }
 
-    /// What the seals of a block in the chain are over: the first is of somebody in the council.
-    fn sealed_as(self, header: &Header, hash: B256, council: &BlockCouncil) -> Option<Sealed> {
+    /// What the seals of a block in the chain are over: the first is of somebody who is registered.
+    fn sealed_as(self, header: &Header, hash: B256, registered: &AddressSet) -> Option<Sealed> {
         let extra = ExtraView::decode(&header.extra).ok()?;
         let sealed = self.sealed(header, hash, extra.round()).ok()?;
         let first: Option<&[u8; 65]> = extra.committed_seals().next().and_then(|seal| seal.try_into().ok());
@@ -106,25 +106,25 @@ impl EngineKind {
             ([only], _) => Some(*only),
             (several, None) => several.first().copied(),
             (several, Some(seal)) => {
-                let is_voter = |signer: Address| council.council().contains(signer);
+                let is_voter = |signer: Address| registered.contains(signer);
                 several.iter().copied().find(|s| seal::seal_author(s.digest, seal).is_some_and(is_voter))
             }
         }
     }
 
     /// The round that decided a block in the chain, as its committee is asked for. `None` if its header does not say it.
-    pub(crate) fn decided_in(self, header: &Header, hash: B256, council: &BlockCouncil) -> Option<Round> {
+    pub(crate) fn decided_in(self, header: &Header, hash: B256, registered: &AddressSet) -> Option<Round> {
         if header.number == 0 {
             return Some(Round::ZERO);
         }
         let low = ExtraView::decode(&header.extra).ok()?.round();
-        Some(self.sealed_as(header, hash, council)?.round.unwrap_or(Round::new(low.into())))
+        Some(self.sealed_as(header, hash, registered)?.round.unwrap_or(Round::new(low.into())))
     }
 
     /// Who has committed to a block in the chain, in the order of its seals; `None` if one of them is nobody's.
-    pub(crate) fn committers(self, header: &Header, hash: B256, council: &BlockCouncil) -> Option<Vec<Address>> {
+    pub(crate) fn committers(self, header: &Header, hash: B256, registered: &AddressSet) -> Option<Vec<Address>> {
         let extra = ExtraView::decode(&header.extra).ok()?;
-        let digest = self.sealed_as(header, hash, council)?.digest;
+        let digest = self.sealed_as(header, hash, registered)?.digest;
         extra.committed_seals().map(|seal| seal::seal_author(digest, seal.try_into().ok()?)).collect()
     }
 

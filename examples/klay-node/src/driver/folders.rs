@@ -52,16 +52,16 @@ impl LogFolder {
     /// The disks that it stands for.
     pub(super) fn disks(&self, chain_id: u64) -> io::Result<Option<Disks>> {
         let Self::Disk { log, anchor, others } = self else { return Ok(None) };
-        let disk = |folder: &Path| FsDisk::new(folder).map_err(|error| named(folder, error));
-        let mut highest = None;
-        for other in others {
-            if is_folder(other)? {
-                highest = highest.max(anchored(disk(other)?, chain_id).map_err(|error| named(other, error))?);
-            }
-        }
         // Two nodes with one key would not see what the other one says.
         let own = |folder: &Path| FsDisk::alone(folder).map_err(|error| named(folder, error));
-        Ok(Some(Disks { log: own(log)?, anchor: own(anchor)?, anchored: highest }))
+        let (log, mine) = (own(log)?, own(anchor)?);
+        let mut highest = None;
+        for other in others {
+            if is_folder(other)? && absolute(other)? != absolute(anchor)? {
+                highest = highest.max(anchored(own(other)?, chain_id).map_err(|error| named(other, error))?);
+            }
+        }
+        Ok(Some(Disks { log, anchor: mine, anchored: highest }))
     }
 }
 

@@ -351,7 +351,7 @@ pub(super) mod tests {
                     let signers = SECRETS.iter().filter(|secret| members.contains(&address(secret)));
                     extra.committed_seals = signers.map(|secret| seal_of(secret, digest)).collect();
                     header.extra = extra.encode().into();
-                    let found = engine.decided_in(&header, hash, &council);
+                    let found = engine.decided_in(&header, hash, council.council());
                     judge.seals(&header, hash).is_ok() && found == round
                 };
                 assert!(verdict(*round as u8), "{engine:?}, {round}");

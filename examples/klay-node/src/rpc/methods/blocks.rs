@@ -176,8 +176,8 @@ fn with_consensus(s: &Services, sealed: &SealedBlock) -> Result<Value, RpcError>
         return Ok(Value::Object(object));
     }
     let broken = || RpcError::failed("internal error");
-    let council = super::governance::council_at(s, sealed.number())?;
-    let committers = s.node.engine().committers(header, sealed.hash, &council).ok_or_else(broken)?;
+    let registered = s.node.chain().registered_at(sealed.number()).map_err(RpcError::from_error)?;
+    let committers = s.node.engine().committers(header, sealed.hash, &registered).ok_or_else(broken)?;
     let round = IstanbulExtra::decode(&header.extra).map_err(|_| broken())?.round();
     let chain = s.node.chain();
     // Here as a set, in the order of addresses; `getCommittee` gives the order in which it is drawn.

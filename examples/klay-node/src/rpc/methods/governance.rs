@@ -70,12 +70,12 @@ fn committee(s: &Services, number: Option<BlockNumber>) -> Result<Vec<Address>, 
 /// As [`committee`].
 pub(super) fn committee_of(s: &Services, block: &SealedBlock) -> Result<Vec<Address>, RpcError> {
     let (council, engine) = (council_at(s, block.number())?, s.node.engine());
-    let round = engine.decided_in(&block.header, block.hash, &council);
+    let round = engine.decided_in(&block.header, block.hash, council.council());
     let round = round.ok_or_else(|| RpcError::failed("internal error"))?;
     engine.members(&council, round).map_err(RpcError::from_error)
 }
 
-pub(super) fn council_at(s: &Services, height: u64) -> Result<Arc<BlockCouncil>, RpcError> {
+fn council_at(s: &Services, height: u64) -> Result<Arc<BlockCouncil>, RpcError> {
     s.node.chain().council_at(height).map_err(RpcError::from_error)
 }
 
