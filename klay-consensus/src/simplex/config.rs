@@ -29,8 +29,8 @@ pub struct Delta {
     pub cap: Duration,
 }
 
-/// Views nullified in a row after which Δ doubles.
-const PATIENCE: u32 = 256;
+/// Views nullified in a row after which Δ doubles, and refused proposals no longer end a view at once.
+pub(super) const PATIENCE: u32 = 256;
 
 impl Default for Delta {
     /// Half a second, at most four.

@@ -63,6 +63,10 @@ pub fn decision_holds<V: HeaderValue>(
     committee: &Committee<Address>,
     authors: &dyn Authors,
 ) -> bool {
-    sealed_views(value.header(), cert.round.get() as u8)
-        .any(|view| seal::is_quorum(final_digest(value.id(), view), &cert.seals, committee, authors))
+    let exact = proposed_in(value.header()).map(|first| first.saturating_add(cert.round.get()));
+    let others = sealed_views(value.header(), cert.round.get() as u8).filter(|view| Some(*view) != exact);
+    exact.into_iter().chain(others).any(|view| {
+        let digest = final_digest(value.id(), view);
+        seal::is_quorum(digest, &cert.seals, committee, authors)
+    })
 }

@@ -94,7 +94,7 @@ impl<V: WireValue> Simplex<V> {
                         self.tree.drop_value(&id);
                         self.given.remove(&id);
                     }
-                    self.nullify(cx);
+                    self.nullify_refused(cx);
                 }
                 Verdict::NotYet { wait } => {
                     self.pending = Some(candidate);

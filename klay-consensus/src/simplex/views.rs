@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256};
 use super::{
     ASK_TIMER, Committee, Cx, Domain, Effect, Floor, Height, Kind, Klaytn, LEADER_TIMER, Missing, PASSED_OVER,
     PROGRESS_TIMER, PROPOSE_TIMER, Place, REPEAT_TIMER, REPROPOSE_TIMER, RETRY_TIMER, Round, Simplex, SimplexRecord,
-    Slot, Time, TimerId, Unsigned, Vote, WireValue, proof::with_view, seal,
+    Slot, Time, TimerId, Unsigned, Vote, WireValue, config::PATIENCE, proof::with_view, seal,
 };
 use crate::types::{RoundHistory, Statement, Step, TimerKind, View};
 
@@ -188,6 +188,14 @@ impl<V: WireValue> Simplex<V> {
         cx.trace("SX-4", self.view);
         self.session.nullified = true;
         self.say(cx, Vote { kind: Kind::Nullify, view: self.view, id: Default::default() });
+    }
+
+    /// SX-4 for a proposal that is refused: at once, unless so many were that the views would run out. Then the leader's
+    /// timer ends it.
+    pub(super) fn nullify_refused(&mut self, cx: &mut Cx<'_, V>) {
+        if self.session.failed < u64::from(PATIENCE) {
+            self.nullify(cx);
+        }
     }
 
     /// SX-3: says that a notarized value is final, unless the view was given up.

@@ -184,7 +184,10 @@ impl<V: WireValue> Simplex<V> {
             Kind::Finalize => "SX-6",
         };
         cx.trace(rule, certificate.vote.view);
-        self.written = Some(cx.fx.persist(SimplexRecord::Certified(certificate)));
+        // A restart needs no more than what is above the applied chain.
+        if self.tree.below().is_none_or(|below| certificate.vote.view >= below) {
+            self.written = Some(cx.fx.persist(SimplexRecord::Certified(certificate)));
+        }
         true
     }
 
@@ -327,7 +330,7 @@ impl<V: WireValue> Simplex<V> {
             Stands::Early => self.pending = Some(candidate),
             Stands::Badly(reason) => {
                 cx.push(Effect::Rejected { from, why: Rejected::by_sender("SX-1", reason) });
-                self.nullify(cx);
+                self.nullify_refused(cx);
             }
         }
     }

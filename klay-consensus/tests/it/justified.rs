@@ -97,6 +97,7 @@ struct Bench {
     now: Time,
     /// Checks are not answered.
     mute: bool,
+    sign_fails: bool,
 }
 
 impl Bench {
@@ -135,6 +136,7 @@ impl Bench {
             timers: Default::default(),
             now: Time::ZERO,
             mute: false,
+            sign_fails: false,
         };
         bench.step(Input::Start);
         bench
@@ -153,6 +155,9 @@ impl Bench {
     }
 
     fn sign(&mut self, statement: &Statement, digest: [u8; 32]) -> Result<seal::Seal, SignRefused> {
+        if self.sign_fails {
+            return Err(SignRefused::Signer(klay_consensus::types::SignError::Failed));
+        }
         let Some(gate) = &mut self.gate else { return Ok(sign(self.me, digest.into())[..].try_into().unwrap()) };
         let admitted = gate.authorize(statement)?;
         Ok(gate.sign::<Chain>(admitted, Domain::Message, digest)?)
@@ -889,5 +894,62 @@ mod hostile {
             assert_eq!((bench.engine.status().state, bench.engine.status().proposal), ("decided", Some(w.id())));
         }
         assert!(!v_is_final, "w is decided by all honest nodes, and v has a proof of finality too");
+    }
+
+    fn signer_once(fails: bool) -> bool {
+        let mut benches = [Bench::of(2), Bench::of(4), Bench::of(3)];
+        let mut read = [0; 3];
+        benches[2].sign_fails = fails;
+        for bench in &mut benches {
+            bench.timers.remove(&ROUND_TIMER);
+            bench.step(Input::Timer(ROUND_TIMER));
+        }
+        benches[2].sign_fails = false;
+        exchange(&mut benches, &mut read);
+        for _ in 0..400 {
+            for index in 0..3 {
+                let bench = &mut benches[index];
+                if let Some((id, when)) = bench.timers.iter().map(|(id, at)| (*id, *at)).min_by_key(|(_, at)| *at) {
+                    bench.now = bench.now.max(when);
+                    bench.timers.remove(&id);
+                    bench.step(Input::Timer(id));
+                }
+                exchange(&mut benches, &mut read);
+            }
+            if benches.iter().all(|bench| bench.engine.status().state == "decided") {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[test]
+    fn who_signs_is_heard() {
+        assert!(signer_once(false));
+    }
+
+    #[test]
+    fn a_signer_that_fails_once_is_asked_again() {
+        assert!(signer_once(true));
+    }
+
+    fn other_form(value: &TestBlock) -> TestBlock {
+        let mut extra = value.header.extra.to_vec();
+        extra[31] = 9;
+        let other = value.clone().with_extra(extra.into());
+        assert_eq!(other.id(), value.id());
+        other
+    }
+
+    #[test]
+    fn an_application_that_changes_its_word_is_not_asked_for_ever() {
+        let value = block(1);
+        let mut bench = Bench::new();
+        let first = vote(1, Kind::Proposal, 0, value.id(), None);
+        bench.receive(JustifiedMessage { value: Some(value.clone()), ..JustifiedMessage::plain(first) });
+        assert_eq!(bench.engine.status().state, "proposed");
+        bench.step(Input::Timer(ROUND_TIMER));
+        bench.verdict = Verdict::Invalid("no more");
+        bench.receive(proposal(&other_form(&value), asks([None; 3]), vec![]));
     }
 }

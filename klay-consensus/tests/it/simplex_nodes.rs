@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use core::time::Duration;
+
 use alloy_primitives::{Address, B256};
 use klay_consensus::{
     istanbul::{HeaderValue as _, Klaytn},
@@ -231,7 +233,7 @@ fn a_later_proposal_does_not_push_out_the_one_that_waits() {
         parent: None,
         nullified: Vec::new(),
     };
-    node.verdict = Verdict::NotYet { wait: core::time::Duration::from_millis(100) };
+    node.verdict = Verdict::NotYet { wait: Duration::from_millis(100) };
     let x = value(1, B256::ZERO, 7, 1);
     node.hear(&lab, Time::ZERO, leader(&lab, 1), proposal(1, &x));
     let y = value(1, B256::repeat_byte(9), 8, 3);
@@ -256,7 +258,7 @@ fn a_signer_that_fails_once_is_asked_again() {
     let mut nodes = [node];
     run(&lab, &mut nodes, &mut now, 1);
     for _ in 0..200 {
-        now = now.after(core::time::Duration::from_secs(1));
+        now = now.after(Duration::from_secs(1));
         nodes[0].fire(&lab, now);
     }
     assert!(nodes[0].votes(Kind::Nullify) > 0, "mute in view {} at {now:?}", nodes[0].view());
@@ -374,4 +376,28 @@ fn an_old_proof_does_not_hide_the_newest() {
         let seen: Vec<_> = nodes.iter().map(|n| (n.at, n.view(), n.decided)).collect();
         assert!(nodes.iter().all(|n| n.decided > 110), "attack {attack}: {seen:?} at {now:?}");
     }
+}
+
+#[test]
+fn refused_proposals_do_not_run_through_the_views() {
+    let lab = SimplexLab::new(4);
+    let mut nodes: Vec<_> = (0..4).map(|n| Node::open(&lab, n, (0, B256::ZERO), Vec::new())).collect();
+    let mut now = Time::ZERO;
+    for node in &mut nodes {
+        node.verdict = Verdict::Invalid("all are refused");
+        node.step(&lab, now, Input::Start);
+    }
+    while nodes[0].view() < 300 {
+        let before = nodes[0].view();
+        deliver(&lab, &mut nodes, now);
+        if nodes[0].view() == before {
+            run(&lab, &mut nodes, &mut now, 1);
+        }
+    }
+    assert!(now.since(Time::ZERO) > Duration::from_secs(100), "{now:?} for the last 44 views");
+    for node in &mut nodes {
+        node.verdict = Verdict::Valid;
+    }
+    run(&lab, &mut nodes, &mut now, 100);
+    assert!(nodes.iter().all(|node| node.decided > 0));
 }

@@ -224,7 +224,7 @@ impl<V: WireValue> Engine<Klaytn<V>> for Justified<V> {
                     && self.phase == Phase::Decided
                     && self.proposal.as_ref().is_some_and(|v| v.id() == id)
                 {
-                    self.next_round(cx);
+                    self.leave_round(cx);
                 }
             }
             Input::Head { floor } => self.head(cx, floor),

@@ -33,7 +33,8 @@ pub fn decision_holds<V: HeaderValue>(
     authors: &dyn Authors,
 ) -> bool {
     let holds = |round| seal::is_quorum(seal_digest(value.id(), round), &cert.seals, committee, authors);
-    sealed_rounds(cert.round.get() as u8).any(holds)
+    let others = sealed_rounds(cert.round.get() as u8).filter(|round| *round != cert.round);
+    core::iter::once(cert.round).chain(others).any(holds)
 }
 
 /// What signatures are checked with.

@@ -14,6 +14,9 @@ use crate::{
     types::{Committee, Step},
 };
 
+/// Rounds of a height after which its timer doubles, and refused values no longer end a round at once.
+const PATIENCE: u64 = 256;
+
 impl<V: WireValue> Justified<V> {
     /// JE-1.
     pub(super) fn begin_height(&mut self, cx: &mut Cx<'_, V>) {
@@ -81,6 +84,7 @@ impl<V: WireValue> Justified<V> {
     /// does not run away from the others (JE-6).
     pub(super) fn begin_round(&mut self, cx: &mut Cx<'_, V>) {
         let span = self.config.timeouts.after(TimerKind::Round, self.view.round, &RoundHistory::default());
+        let span = span.saturating_mul(1 << (self.view.round.get() / PATIENCE).min(16));
         self.set_timer(cx, ROUND_TIMER, cx.now.max(self.floor.next_at).after(span));
     }
 
@@ -111,6 +115,16 @@ impl<V: WireValue> Justified<V> {
         }
     }
 
+    /// Leaves a round whose value is refused, or cannot be applied: at once, unless so many were that the rounds which a
+    /// header can name would run out. Then the round lasts as long as its timer.
+    pub(super) fn leave_round(&mut self, cx: &mut Cx<'_, V>) {
+        if self.view.round.get() < PATIENCE {
+            self.next_round(cx);
+        } else if !self.timers.contains_key(&ROUND_TIMER) {
+            self.begin_round(cx);
+        }
+    }
+
     pub(super) fn next_round(&mut self, cx: &mut Cx<'_, V>) {
         self.ask_for(cx, self.view.round.saturating_add(1));
     }
@@ -122,20 +136,24 @@ impl<V: WireValue> Justified<V> {
             return;
         }
         if self.is_member() {
-            let prepared = self.prepared.as_ref().map(|p| (p.round, p.value.id()));
-            let vote = Vote { kind: Kind::RoundChange, view, digest: B256::ZERO, prepared };
-            let mut message = JustifiedMessage::plain(self.unsigned(vote, Bytes::new()));
-            if let Some(Prepared { value, votes, .. }) = &self.prepared {
-                message.value = Some(value.clone());
-                message.prepares.clone_from(votes);
-            }
-            self.say(cx, message, B256::ZERO);
+            self.say_request(cx);
             self.arm_repeat(cx);
         }
         self.look_again(cx);
         if let Some(committee) = self.committee.clone().filter(|_| self.view == view) {
             self.count_requests(cx, committee.weak as usize, committee.quorum as usize);
         }
+    }
+
+    fn say_request(&mut self, cx: &mut Cx<'_, V>) {
+        let prepared = self.prepared.as_ref().map(|p| (p.round, p.value.id()));
+        let vote = Vote { kind: Kind::RoundChange, view: self.view, digest: B256::ZERO, prepared };
+        let mut message = JustifiedMessage::plain(self.unsigned(vote, Bytes::new()));
+        if let Some(Prepared { value, votes, .. }) = &self.prepared {
+            message.value = Some(value.clone());
+            message.prepares.clone_from(votes);
+        }
+        self.say(cx, message, B256::ZERO);
     }
 
     fn arm_repeat(&mut self, cx: &mut Cx<'_, V>) {
@@ -145,12 +163,25 @@ impl<V: WireValue> Justified<V> {
 
     /// JE-9.
     fn repeat(&mut self, cx: &mut Cx<'_, V>) {
-        let Some(message) = self.asked.clone() else { return };
-        if message.signed.vote.view == self.view && self.phase == Phase::New {
-            cx.trace("JE-9", self.view);
-            self.send_own(cx, message);
-            self.arm_repeat(cx);
+        if self.view.round == Round::ZERO || self.phase != Phase::New || !self.is_member() {
+            return;
         }
+        let view = self.view;
+        let is_request = |message: &JustifiedMessage<V>| {
+            let vote = &message.signed.vote;
+            vote.kind == Kind::RoundChange && vote.view == view
+        };
+        let is_asked = |unsigned: &Unsigned<V>| matches!(unsigned, Unsigned::Message(message) if is_request(message));
+        match self.asked.clone().filter(is_request) {
+            Some(message) => {
+                cx.trace("JE-9", view);
+                self.send_own(cx, message);
+            }
+            // The signer has failed, and nobody else can ask for us.
+            None if !self.unsigned.values().any(is_asked) => self.say_request(cx),
+            None => {}
+        }
+        self.arm_repeat(cx);
     }
 
     pub(super) fn handle_round_change(

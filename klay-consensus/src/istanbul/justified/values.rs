@@ -96,7 +96,7 @@ impl<V: WireValue> Justified<V> {
 
     pub(super) fn verdict(&mut self, cx: &mut Cx<'_, V>, id: B256, verdict: Verdict) {
         let Some(looked_at) = self.examined.remove(&id) else { return };
-        if matches!(verdict, Verdict::Invalid(_)) {
+        if matches!(verdict, Verdict::Invalid(_)) && self.accepted(&id).is_none() {
             let proposed = self.checking.as_ref().filter(|m| m.signed.vote.digest == id);
             let claimed = self.vetting.filter(|(_, vetted)| *vetted == id);
             let claimed = claimed.and_then(|(from, _)| self.round_changes.get(&from));
@@ -124,7 +124,7 @@ impl<V: WireValue> Justified<V> {
                 if let Some(message) = proposal {
                     let from = message.signed.from;
                     cx.push(Effect::Rejected { from, why: Rejected::by_sender("JE-2", reason) });
-                    self.next_round(cx);
+                    self.leave_round(cx);
                 } else if let Some((from, _)) = request {
                     cx.push(Effect::Rejected { from, why: Rejected::by_sender("JU-2", reason) });
                     self.spoilt.insert(from);
