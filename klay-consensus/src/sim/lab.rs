@@ -135,7 +135,7 @@ pub trait Lab: Send + Sync + Sized + 'static {
     }
 
     /// Whether breaking an invariant is a known fault of the protocol that the engine reproduces. `importing` tells
-    /// that only somebody who imports decided values is hurt, `locked` that an honest node holds on to a value.
+    /// that only somebody who imports decided values is hurt, `locked` that an honest node holds on to a value, or has done so for long.
     fn is_known_fault(&self, _invariant: &str, _importing: bool, _locked: bool) -> bool {
         false
     }

@@ -21,7 +21,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    types::{Effect, Engine, Floor, Height, Input, Model, Slot, Time, TimerId, Value, Verdict, View},
+    types::{Effect, Engine, Floor, Height, Input, Model, Round, Slot, Time, TimerId, Value, Verdict, View},
     wal::Kept,
 };
 
@@ -139,9 +139,17 @@ pub(super) struct World<L: Lab> {
     goal_of: Option<Time>,
     /// What every honest node has to reach: the wanted heights, and some more after the last fault.
     goal: u64,
+    /// The lock of each node, and since when it has been held.
+    locks: Vec<Option<(LockOf<L>, Time)>>,
+    /// Whether somebody honest has held a lock for long after the last fault.
+    stuck: bool,
     digest: u64,
 }
 
+type LockOf<L> = (Round, <<L as Lab>::Model as Model>::Id);
+
+/// A lock that is held for longer belongs to a height that did not decide in its round.
+const LONG: Duration = Duration::from_secs(20);
 /// Heights that have to follow the last fault.
 const AFTER: u64 = 3;
 const WORK: Duration = Duration::from_millis(5);
@@ -189,6 +197,8 @@ impl<L: Lab> World<L> {
             calm: Time::ZERO.after(run.faults.settles_at),
             goal_of: None,
             goal: run.heights,
+            locks: vec![None; nodes.len()],
+            stuck: false,
             digest: 0xcbf2_9ce4_8422_2325,
             nodes,
             lab,
@@ -246,6 +256,23 @@ impl<L: Lab> World<L> {
             self.now = at;
             self.aim();
             self.handle(event);
+            self.watch_locks();
+        }
+    }
+
+    /// Notes whether a lock stands in the way of the heights that have to follow: later on it may be gone, and the timers
+    /// that have doubled meanwhile are not.
+    fn watch_locks(&mut self) {
+        if self.stuck || self.now < self.calm || !self.lab.locks() {
+            return;
+        }
+        for (node, held) in self.nodes.iter().zip(&mut self.locks).filter(|(node, _)| node.byzantine.is_none()) {
+            let lock = node.engine.as_ref().and_then(|(engine, _)| engine.status().lock);
+            *held = lock.map(|lock| match held {
+                Some((before, since)) if *before == lock => (lock, *since),
+                _ => (lock, self.now),
+            });
+            self.stuck |= held.is_some_and(|(_, since)| self.now.since(since) > LONG);
         }
     }
 
@@ -271,7 +298,7 @@ impl<L: Lab> World<L> {
         self.metrics.rules = self.rules.into_map();
         self.metrics.rejected = self.rejected.into_map();
         let holds = |n: &Node<L>| n.engine.as_ref().is_some_and(|(engine, _)| engine.status().lock.is_some());
-        let locked = self.nodes.iter().any(|n| n.byzantine.is_none() && holds(n));
+        let locked = self.stuck || self.nodes.iter().any(|n| n.byzantine.is_none() && holds(n));
         let lab = self.lab;
         let (known, violations) = self
             .invariants
