@@ -189,7 +189,8 @@ fn a_host_that_has_gone_deaf_says_so() {
             peer.send(me, Class::Vote, message).await;
         }
         until(|| halts.try_recv() == Ok(Halt::Panicked)).await;
-        assert_eq!(heard.0.lock().unwrap().len(), 1);
+        // The first one, if its step came before the news.
+        assert!(heard.0.lock().unwrap().len() <= 1);
         host.stop().await;
     });
 }
