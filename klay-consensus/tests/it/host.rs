@@ -22,7 +22,7 @@ use klay_consensus::{
     istanbul::{CommittedSeals, HeaderValue, IstanbulRecord, seal},
     types::{
         ApplyError, Class, Codec, Delays, Effect, Effects, Engine, Floor, Height, Input, Limits, Malformed, Refuse,
-        Round, Slot, Status, Time, Validate, Value, Verdict, WallTime,
+        Slot, Status, Time, Validate, Value, Verdict, WallTime,
     },
     wal::MemoryDisk,
 };
@@ -163,19 +163,7 @@ impl Engine<Chain> for Echo {
     }
 
     fn status(&self) -> Status<Chain> {
-        Status {
-            height: Height::ZERO,
-            round: Round::ZERO,
-            state: "echo",
-            waiting: false,
-            proposer: None,
-            proposal: None,
-            lock: None,
-            vote1: 0,
-            vote2: 0,
-            skips: 0,
-            backlog: 0,
-        }
+        common::idle("echo")
     }
 }
 

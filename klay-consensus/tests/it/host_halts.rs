@@ -13,9 +13,7 @@ use klay_consensus::{
     gate::{Gate, GateError, GateOptions},
     host::{App, Halt, Setup, start},
     simplex::SimplexRecord,
-    types::{
-        Class, Delays, Effect, Effects, Engine, Floor, Height, Input, Refuse, Round, Slot, Status, Time, Validate,
-    },
+    types::{Class, Delays, Effect, Effects, Engine, Floor, Input, Refuse, Slot, Status, Time, Validate},
     wal::{LogError, MemoryDisk},
 };
 
@@ -61,19 +59,7 @@ impl Engine<Chain> for Talker {
     }
 
     fn status(&self) -> Status<Chain> {
-        Status {
-            height: Height::new(1),
-            round: Round::ZERO,
-            state: "talking",
-            waiting: false,
-            proposer: None,
-            proposal: None,
-            lock: None,
-            vote1: 0,
-            vote2: 0,
-            skips: 0,
-            backlog: 0,
-        }
+        common::idle("talking")
     }
 }
 

@@ -67,19 +67,7 @@ impl Engine<Chain> for Pair {
     }
 
     fn status(&self) -> Status<Chain> {
-        Status {
-            height: Height::new(1),
-            round: Round::ZERO,
-            state: "pair",
-            waiting: false,
-            proposer: None,
-            proposal: None,
-            lock: None,
-            vote1: 0,
-            vote2: 0,
-            skips: 0,
-            backlog: 0,
-        }
+        common::idle("pair")
     }
 }
 

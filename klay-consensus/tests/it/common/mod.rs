@@ -174,3 +174,21 @@ impl WireValue for TestBlock {
         Ok(Self { header })
     }
 }
+
+/// Where an engine stands that does nothing of its own.
+#[cfg(feature = "runtime")]
+pub const fn idle<M: klay_consensus::types::Model>(state: &'static str) -> klay_consensus::types::Status<M> {
+    klay_consensus::types::Status {
+        height: Height::new(1),
+        round: klay_consensus::types::Round::ZERO,
+        state,
+        waiting: false,
+        proposer: None,
+        proposal: None,
+        lock: None,
+        vote1: 0,
+        vote2: 0,
+        skips: 0,
+        backlog: 0,
+    }
+}
